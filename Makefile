@@ -1,0 +1,34 @@
+# Two commands: `make demo` and `make test`. Each makes .venv first, with pinned versions.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-all lint format clean
+
+demo: $(INSTALLED)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores all
+	@echo "Open results/demo/report/index.html"
+
+test: $(INSTALLED)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest -m "not slow"
+
+test-all: $(INSTALLED)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check mutdet tests benchmarks
+	$(BIN)/ruff format --check mutdet tests benchmarks
+	$(BIN)/mypy
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
+	$(BIN)/snakefmt --check Snakefile workflow
+
+$(INSTALLED): pyproject.toml envs/constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) results state logs .snakemake

@@ -1,0 +1,1 @@
+"""Image and label formats, tiling, data sets, procedural scenes."""

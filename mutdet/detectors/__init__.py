@@ -1,0 +1,1 @@
+"""Detectors, each assembled from mutdet.nn."""

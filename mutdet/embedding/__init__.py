@@ -1,0 +1,1 @@
+"""Object embeddings: rotated crops, PCA, k-means."""

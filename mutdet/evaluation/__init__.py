@@ -1,0 +1,1 @@
+"""Average precision, tile merging, submission files."""

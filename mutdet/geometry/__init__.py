@@ -1,0 +1,1 @@
+"""Rotated boxes: representations, IoU, NMS, angle codes. Pure functions."""

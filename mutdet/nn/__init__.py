@@ -1,0 +1,1 @@
+"""Backbones, neck, attention, transformer, matching, losses."""

@@ -1,0 +1,1 @@
+"""Mask generators, and masks to rotated boxes."""

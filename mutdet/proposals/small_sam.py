@@ -1,0 +1,27 @@
+"""The small SAM: segment-anything's `Sam` around a small convolutional encoder."""
+
+from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+from mutdet.proposals.small_encoder import STRIDE, SmallEncoder
+
+IMAGE_SIDE = 256
+WIDTH = 128
+
+
+def build_small_sam() -> Sam:
+    """Small SAM with random weights: 3.0 M parameters, input 256 px, 32 x 32 tokens of width 128, masks of 128 px."""
+    tokens = IMAGE_SIDE // STRIDE
+    sam = Sam(
+        image_encoder=SmallEncoder(IMAGE_SIDE, WIDTH),
+        prompt_encoder=PromptEncoder(
+            embed_dim=WIDTH, image_embedding_size=(tokens, tokens), input_image_size=(IMAGE_SIDE, IMAGE_SIDE), mask_in_chans=16
+        ),
+        mask_decoder=MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=WIDTH, mlp_dim=512, num_heads=8),
+            transformer_dim=WIDTH,
+            iou_head_depth=3,
+            iou_head_hidden_dim=WIDTH,
+        ),
+    )
+    return sam.eval()

@@ -1,0 +1,30 @@
+"""What every settings class shares."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Variant = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""Name of a variant: a path component."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Settings(BaseModel):
+    """Settings that decide results: unknown keys are refused, values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Files(BaseModel):
+    """Paths that a stage reads and writes; each becomes a flag of its subcommand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Runtime(Settings):
+    """How a stage runs, not what it computes: changes no result and triggers no rerun."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Device of forward passes and trainings; auto takes CUDA where there is one.")
+    workers: int = Field(0, ge=0, description="Processes that read training data; 0 reads in the training process.")

@@ -1,0 +1,103 @@
+"""The stages: which settings, files and function carry each out. The command line and the workflow read this list."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from mutdet.settings import registries
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One subcommand, and one rule or rules of the same name.
+
+    Attributes:
+        name: stage, such as `masks`; for a stage of several parts `partition tiles`.
+        settings: "module:object" of the settings class or union; empty where a stage has none.
+        files: "module:class" of the paths.
+        function: "module:function" that runs it.
+        choices: settings field -> registry whose module the field chooses.
+    """
+
+    name: str
+    settings: str
+    files: str
+    function: str
+    choices: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """First line of the help text: the docstring of the files class."""
+        return (self.files_class.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def files_class(self) -> type[BaseModel]:
+        """Class of the stage's paths."""
+        cls: type[BaseModel] = _object(self.files)
+        return cls
+
+    @property
+    def settings_type(self) -> Any:
+        """Settings class, or union of classes that one field tells apart."""
+        return _object(self.settings)
+
+    def validate(self, settings: Any) -> BaseModel:
+        """Typed settings from a mapping; pydantic's error passes through."""
+        validated: BaseModel = TypeAdapter(self.settings_type).validate_python(settings)
+        return validated
+
+    def modules(self, settings: BaseModel) -> list[str]:
+        """Modules whose code decides the output under these settings."""
+        chosen = [getattr(registries, registry)[getattr(settings, field)] for field, registry in self.choices]
+        return [name.partition(":")[0] for name in (self.function, self.files, self.settings, *chosen)]
+
+
+def _object(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _stage(name: str, prefix: str, *, settings: str = "", part: str = "", choices: tuple[tuple[str, str], ...] = ()) -> Stage:
+    module = f"mutdet.settings.{name}"
+    return Stage(
+        name=f"{name} {part}".strip(),
+        settings=settings or f"{module}:{prefix}Settings",
+        files=f"{module}:{prefix}{part.title()}Files",
+        function=f"mutdet.stages.{name}:run{'_' + part if part else ''}",
+        choices=choices,
+    )
+
+
+_DATASET = "mutdet.settings.datasets:DatasetSettings"
+STAGES = {
+    stage.name: stage
+    for stage in [
+        _stage("scenes", "Scenes"),
+        Stage("partition index", _DATASET, "mutdet.settings.datasets:PartitionIndexFiles", "mutdet.stages.partition:run_index", (("format", "LABEL_FORMATS"),)),
+        Stage("partition tiles", _DATASET, "mutdet.settings.datasets:PartitionTilesFiles", "mutdet.stages.partition:run_tiles", (("format", "LABEL_FORMATS"),)),
+        _stage("masks", "Masks", choices=(("generator", "MASK_GENERATORS"),)),
+        _stage("boxes", "Boxes"),
+        _stage("backbone", "Backbone", choices=(("method", "BACKBONE_METHODS"),)),
+        _stage("embed", "Embed"),
+        _stage("codebook", "Codebook"),
+        _stage("pseudo_labels", "PseudoLabels"),
+        _stage("pretrain", "Pretrain", choices=(("method", "PRETRAINING_METHODS"),)),
+        _stage("finetune", "Finetune"),
+        _stage("detect", "Detect", part="tiles", settings="mutdet.settings.detect:DetectSettings"),
+        _stage("detect", "Detect", part="merge", settings="mutdet.settings.detect:DetectSettings"),
+        _stage("evaluate", "Evaluate"),
+        _stage("tables", "Tables"),
+        _stage("report", "Report"),
+    ]
+}
+
+TOOLS = {
+    tool.name: tool
+    for tool in [
+        _stage("import_checkpoint", "ImportCheckpoint"),
+        _stage("train_small_sam", "TrainSmallSam"),
+    ]
+}
+COMMANDS = {**STAGES, **TOOLS}

@@ -1,0 +1,1 @@
+"""One thin module per stage: read tables, call the library, write tables."""

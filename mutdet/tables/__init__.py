@@ -1,0 +1,1 @@
+"""Parquet schemas, atomic writing, streaming reading."""
