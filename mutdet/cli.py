@@ -68,7 +68,7 @@ def _add_command(parent: Any, name: str, stage: Stage) -> None:
     command.set_defaults(stage=stage)
     files = command.add_argument_group("files")
     for field, info in stage.files_class.model_fields.items():
-        _add_flag(files, "files", field, info, required=info.is_required())
+        _add_flag(files, "files", info.alias or field, info, required=info.is_required())
     settings = command.add_argument_group("settings", "the same names and meanings as in the config file")
     settings.add_argument("--settings", default="{}", metavar="JSON", help="settings as one JSON or YAML mapping; single flags win over it")
     for field, info in _flat_fields(stage.settings_type):

@@ -8,6 +8,8 @@ from torch.nn import functional
 STRIDE = 8
 PEAK_STRIDE = 4
 _GROUPS = 8
+_RARE = -4.0
+"""Logit that centres of objects begin with: few cells hold one."""
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -58,7 +60,9 @@ class SmallEncoder(nn.Module):
         self.neck = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(width, width, 3, 1, 1, bias=False), LayerNorm2d(width))
         self.peaks4 = nn.Conv2d(c4, width // 4, 1)
         self.peaks8 = nn.Conv2d(width, width, 1)
-        self.peak_head = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(width // 4, width // 4, 3, 1, 1), nn.ReLU(inplace=True), nn.Conv2d(width // 4, 1, 1))
+        last = nn.Conv2d(width // 4, 1, 1)
+        nn.init.constant_(last.bias, _RARE)
+        self.peak_head = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(width // 4, width // 4, 3, 1, 1), nn.ReLU(inplace=True), last)
 
     def forward(self, image: Tensor) -> Tensor:
         """Normalised image [B, 3, S, S] to tokens [B, width, S / 8, S / 8]."""
@@ -75,8 +79,3 @@ class SmallEncoder(nn.Module):
         peaks = self.peak_head(self.peaks4(at4) + functional.pixel_shuffle(self.peaks8(tokens), 2))
         return tokens, peaks[:, 0]
 
-
-def peak_logits(encoder: SmallEncoder, image: Tensor) -> Tensor:
-    """Logits [S / 4, S / 4] of one normalised image [1, 3, S, S]."""
-    with torch.no_grad():
-        return encoder.tokens_and_peaks(image)[1][0]

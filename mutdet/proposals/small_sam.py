@@ -6,6 +6,8 @@ from mutdet.proposals.small_encoder import STRIDE, SmallEncoder
 
 IMAGE_SIDE = 256
 WIDTH = 128
+MASK_STRIDE = 2
+"""Pixels of the input to one of the decoder's masks."""
 
 
 def build_small_sam() -> Sam:

@@ -7,11 +7,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from mutdet.settings.config import Config
-from mutdet.settings.datasets import DatasetSettings, SourceImage, list_images, shard_name, shard_of
+from mutdet.settings.datasets import (
+    DatasetSettings,
+    SourceImage,
+    Split,
+    check_labels,
+    check_unique_ids,
+    labelled_splits,
+    list_images,
+    list_scenes,
+    select_images,
+    shard_name,
+)
 from mutdet.settings.fingerprint import code_fingerprint
 from mutdet.settings.stages import STAGES
-
-ANNOTATED = ("train", "val", "test")
 
 
 class Layout:
@@ -53,9 +62,7 @@ class Layout:
         settings = self.config.datasets[name]
         if settings.scenes is None:
             return settings
-        folder = self.root / "scenes" / settings.scenes
-        splits = {split: folder / f"{split}.txt" for split in self.config.scenes[settings.scenes].image_ids()}
-        return settings.model_copy(update={"images": folder / "images", "labels": folder / "labelTxt", "splits": splits, "scenes": None})
+        return settings.of_scenes(self.root / "scenes" / settings.scenes, self.config.scenes[settings.scenes].image_ids())
 
     def scene_files(self, variant: str) -> dict[str, list[Path]]:
         """Every file that the scenes stage writes for a variant."""
@@ -66,4 +73,126 @@ class Layout:
             "images": [folder / "images" / f"{name}.png" for name in names],
             "labels": [folder / "labelTxt" / f"{name}.txt" for name in names],
             "splits": [folder / f"{split}.txt" for split in ids],
+        }
+
+    def sources(self, dataset: str) -> list[SourceImage]:
+        """Images of a data set, as found on disk or as `scenes` will write them.
+
+        Raises:
+            UserError: images or labels of the data set are not as its settings say.
+        """
+        if dataset not in self._sources:
+            settings = self.config.datasets[dataset]
+            if settings.scenes is None:
+                self._sources[dataset] = list_images(settings, dataset)
+                check_labels(settings, self._sources[dataset])
+            else:
+                folder = self.root / "scenes" / settings.scenes
+                self._sources[dataset] = list_scenes(folder, self.config.scenes[settings.scenes].image_ids())
+            check_unique_ids(self._sources)
+        return self._sources[dataset]
+
+    def splits(self, dataset: str) -> list[Split]:
+        """Splits of a data set that have tiles."""
+        return self.dataset(dataset).split_names()
+
+    def source_files(self, dataset: str, split: Split, shard: str) -> dict[str, list[Path]]:
+        """Image and label files that a shard of a split is cut from; an unlabelled split reads no label."""
+        number = self.shards.index(shard)
+        chosen = select_images(self.sources(dataset), split, number, self.config.shards)
+        labels = chosen if split in labelled_splits(self.sources(dataset)) else []
+        return {"images": [source.path for source in chosen], "labels": [source.label for source in labels if source.label is not None]}
+
+    def all_source_files(self, dataset: str) -> dict[str, list[Path]]:
+        """Every image and label file of a data set."""
+        sources = self.sources(dataset)
+        return {"images": [source.path for source in sources], "labels": [source.label for source in sources if source.label is not None]}
+
+    def split_files(self, dataset: str) -> list[Path]:
+        """Text files that list the images of a data set's splits."""
+        return [path for path in self.dataset(dataset).splits.values() if isinstance(path, Path)]
+
+    def threads(self, stage: str, variant: str) -> int:
+        """Threads of a training; they stand in its settings because sums depend on them."""
+        return int(getattr(self.settings(stage, variant), "threads", 1))
+
+    # Tables ----------------------------------------------------------------------------------------
+
+    def tiles(self, dataset: str, split: str) -> list[Path]:
+        """Tables of tiles of a split."""
+        return [self.root / "partition" / dataset / split / f"{shard}.parquet" for shard in self.shards]
+
+    def shards_of(self, stage: str, variant: str, datasets: list[str]) -> list[Path]:
+        """Tables of a variant of masks, boxes, embed or pseudo_labels, for some data sets."""
+        return [self.root / stage / variant / dataset / f"{shard}.parquet" for dataset in datasets for shard in self.shards]
+
+    def datasets(self, section: str, variant: str) -> list[str]:
+        """Data sets whose unlabelled tiles a variant reads: those it names, or all."""
+        named = getattr(getattr(self.config, section)[variant], "datasets", None)
+        return list(named) if named else [name for name in self.config.datasets if "unlabelled" in self.splits(name)]
+
+    def unlabelled_tiles(self, section: str, variant: str) -> list[Path]:
+        """Tables of unlabelled tiles that a variant of backbone or pretrain reads."""
+        return [path for dataset in self.datasets(section, variant) for path in self.tiles(dataset, "unlabelled")]
+
+    def pretrain_inputs(self, variant: str) -> dict[str, list[Path]]:
+        """Tables and weights that a pre-training reads; one without a codebook reads no tiles."""
+        settings = self.config.pretrain[variant]
+        codebook = getattr(settings, "codebook", None)
+        inputs = {"backbone": [self.root / "backbone" / settings.backbone / "backbone.safetensors"]}
+        if codebook is not None:
+            inputs["tiles"] = self.unlabelled_tiles("pretrain", variant)
+            inputs["pseudo_labels"] = self.shards_of("pseudo_labels", codebook, self.datasets("pretrain", variant))
+        return inputs
+
+    def weights(self, stage: str, variant: str) -> list[Path]:
+        """Local weights files that a variant loads; their content decides the output."""
+        settings = self.settings(stage, variant)
+        path = getattr(settings, "weights", None) or getattr(settings, "checkpoint", None)
+        return [Path(path)] if isinstance(path, Path | str) and Path(path).is_file() else []
+
+    # Targets ---------------------------------------------------------------------------------------
+
+    def evaluations(self) -> list[Path]:
+        """Evaluation tables of every fine-tuning."""
+        return [self.root / "evaluate" / name / "evaluation.parquet" for name in self.config.finetune]
+
+    def tables(self) -> list[Path]:
+        """Tables of experiments."""
+        return [self.root / "tables" / f"{name}.parquet" for name in self.config.tables]
+
+    def stage_outputs(self) -> list[Path]:
+        """Final files of every variant of every stage, used by an experiment or not."""
+        root, config = self.root, self.config
+        paths = [path for name in config.datasets for split in self.splits(name) for path in self.tiles(name, split)]
+        paths += [root / "partition" / name / f"{table}.parquet" for name in config.datasets for table in ("images", "labels")]
+        everywhere = [name for name in config.datasets if "unlabelled" in self.splits(name)]
+        for stage in ("masks", "boxes", "embed"):
+            paths += [path for variant in getattr(config, stage) for path in self.shards_of(stage, variant, everywhere)]
+        paths += [root / "backbone" / variant / "backbone.safetensors" for variant in config.backbone]
+        for variant in config.codebook:
+            paths += [root / "codebook" / variant / name for name in ("codebook.safetensors", "clusters.parquet")]
+            paths += self.shards_of("pseudo_labels", variant, self.datasets("codebook", variant))
+        paths += [root / "pretrain" / variant / "detector.safetensors" for variant in config.pretrain]
+        return paths + self.evaluations() + self.tables()
+
+    def report(self) -> Path:
+        """The page."""
+        return self.root / "report" / "index.html"
+
+    # ----------------------------------------------------------------------------------------------
+
+    def _experiment(self, variant: str) -> dict[str, Any]:
+        settings = self.config.finetune[variant]
+        method = self.config.pretrain[settings.pretrain].method
+        return {
+            "experiment": variant,
+            "dataset": settings.dataset,
+            "pretrain": method,
+            "split": self.config.detect.split,
+            "fraction": settings.fraction,
+            "seed": settings.seed,
+            "epochs": settings.epochs,
+            "iterations": settings.iterations,
+            "ignore_categories": self.config.datasets[settings.dataset].ignore_categories,
         }

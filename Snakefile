@@ -1,0 +1,52 @@
+"""MutDet from images to report. `snakemake --cores all` runs config/config.yaml; --configfile names another."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version, validate
+
+sys.path.insert(0, str(workflow.basedir))
+
+from mutdet.settings.config import parse_config
+from mutdet.settings.errors import UserError
+from mutdet.settings.layout import Layout
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+try:
+    LAYOUT = Layout(parse_config(config))
+    LAYOUT.stage_outputs()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+validate(config, "workflow/schemas/config.schema.json", set_default=False)
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/proposals.smk"
+include: "workflow/rules/embedding.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/results.smk"
+
+
+localrules:
+    all,
+    stages,
+
+
+rule all:
+    default_target: True
+    input:
+        LAYOUT.report(),
+        LAYOUT.stage_outputs(),
+
+
+rule stages:
+    input:
+        LAYOUT.stage_outputs(),

@@ -1,0 +1,1 @@
+"""Procedural aerial scenes with oriented labels and exact instance masks."""

@@ -1,0 +1,1 @@
+"""Pieces of land or water with what stands on them."""

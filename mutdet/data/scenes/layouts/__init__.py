@@ -1,0 +1,1 @@
+"""Whole scenes put together from blocks."""

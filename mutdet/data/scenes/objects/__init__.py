@@ -1,0 +1,1 @@
+"""Shapes of single objects, in metres."""

@@ -1,0 +1,84 @@
+"""From boxes of tiles to one vector each."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mutdet.embedding.backbones import Backbone
+from mutdet.embedding.rotated_crops import rotated_crops
+from mutdet.embedding.tile_images import decode_image, normalised
+from mutdet.settings.embed import EmbedSettings
+from mutdet.settings.errors import UserError
+
+Row = Mapping[str, Any]
+
+
+class CropEmbedder:
+    """Embeds boxes with a frozen backbone; batches reach across tiles.
+
+    Every forward pass has exactly `batch` crops, the last one filled up with zeros: then an object's vector does not
+    depend on what else is embedded, bit for bit on a CPU.
+
+    Args:
+        backbone: in evaluation mode.
+        settings: crop, enlarge, batch.
+        device: where crops are cut and passed.
+    """
+
+    def __init__(self, backbone: Backbone, settings: EmbedSettings, device: torch.device) -> None:
+        self._backbone = backbone.to(device).eval()
+        self._settings = settings
+        self._device = device
+
+    def embed(self, tiles: Iterable[Row], boxes: Iterable[Row]) -> Iterator[tuple[list[tuple[str, int]], np.ndarray]]:
+        """Keys (tile_id, mask_id) and vectors [rows, D] float32, at most `batch` rows at a time, in the order of the boxes.
+
+        Args:
+            tiles: rows with tile_id and image; the image is decoded once, and only where there are boxes.
+            boxes: rows with tile_id, mask_id, cx, cy, w, h, angle; tiles in the order of `tiles`.
+
+        Raises:
+            UserError: a box's tile is not among the tiles, or a vector does not fit into float16.
+        """
+        crops = self._crops(tiles, boxes)
+        while batch := list(islice(crops, self._settings.batch)):
+            keys, images = zip(*batch, strict=True)
+            yield list(keys), self._forward(torch.stack(images), keys)
+
+    def _crops(self, tiles: Iterable[Row], boxes: Iterable[Row]) -> Iterator[tuple[tuple[str, int], Tensor]]:
+        settings = self._settings
+        for tile, rows in _joined(tiles, boxes):
+            image = normalised(decode_image(tile["image"], tile["tile_id"])).to(self._device)
+            for start in range(0, len(rows), settings.batch):
+                part = rows[start : start + settings.batch]
+                numbers = [[row[name] for name in ("cx", "cy", "w", "h", "angle")] for row in part]
+                crops = rotated_crops(image, torch.tensor(numbers, dtype=torch.float32, device=self._device), settings.crop, settings.enlarge)
+                for row, crop in zip(part, crops, strict=True):
+                    yield (row["tile_id"], row["mask_id"]), crop
+
+    @torch.inference_mode()
+    def _forward(self, crops: Tensor, keys: tuple[tuple[str, int], ...]) -> np.ndarray:
+        missing = self._settings.batch - len(crops)
+        full = torch.cat([crops, crops.new_zeros(missing, *crops.shape[1:])]) if missing else crops
+        vectors = self._backbone(full).mean(dim=(2, 3))[: len(crops)].float().cpu().numpy()
+        bad = np.flatnonzero(~(np.abs(vectors) < np.finfo(np.float16).max).all(axis=1))
+        if len(bad):
+            raise UserError("embedding does not fit into float16", record=keys[bad[0]], remedy="use a backbone whose batch normalisation fits its weights")
+        return vectors
+
+
+def _joined(tiles: Iterable[Row], boxes: Iterable[Row]) -> Iterator[tuple[Row, list[Row]]]:
+    """Tiles that have boxes, each with its boxes."""
+    groups = ((tile_id, list(rows)) for tile_id, rows in groupby(boxes, key=itemgetter("tile_id")))
+    waiting = next(groups, None)
+    for tile in tiles:
+        if waiting is not None and tile["tile_id"] == waiting[0]:
+            yield tile, waiting[1]
+            waiting = next(groups, None)
+    if waiting is not None:
+        raise UserError("boxes of a tile that is not in the table of tiles", record=waiting[0], remedy="give tables of the same shard, sorted by key")

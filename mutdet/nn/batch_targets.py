@@ -1,0 +1,85 @@
+"""Objects of a batch in the form that matching, losses and denoising read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mutdet.geometry.angle_code import aspect_ratio_aware_label
+from mutdet.nn.box_coding import box_scales
+
+SMALLEST_SIDE = 1e-3
+"""Pixels; keeps the aspect ratio of a degenerate box finite."""
+
+
+@dataclass(frozen=True)
+class BatchTargets:
+    """All objects of a batch, one image after the other; G is their number.
+
+    Attributes:
+        boxes: [G, 4] normalised.
+        angles: [G] radians.
+        labels: [G] int64.
+        angle_labels: [G, bins] soft labels (AR-CSL).
+        angle_weights: [G] 2k / (k + 1) with the aspect ratio k >= 1: elongated boxes count more.
+        image: [G] image that the object belongs to.
+        slot: [G] position of the object within its image.
+        scales: [B, 4] pixels per unit of the normalised boxes of each image.
+    """
+
+    boxes: Tensor
+    angles: Tensor
+    labels: Tensor
+    angle_labels: Tensor
+    angle_weights: Tensor
+    image: Tensor
+    slot: Tensor
+    scales: Tensor
+    counts: tuple[int, ...]
+
+    @property
+    def most(self) -> int:
+        """M: objects of the fullest image."""
+        return max(self.counts, default=0)
+
+    @property
+    def firsts(self) -> list[int]:
+        """Row of each image's first object."""
+        return [sum(self.counts[:image]) for image in range(len(self.counts))]
+
+    def pad(self, rows: Tensor) -> Tensor:
+        """[G, ...] to [B, M, ...], zero where an image has fewer objects."""
+        padded = rows.new_zeros((len(self.counts), self.most, *rows.shape[1:]))
+        padded[self.image, self.slot] = rows
+        return padded
+
+
+def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Tensor, bins: int) -> BatchTargets:
+    """Gather the objects of B images.
+
+    Args:
+        boxes: per image [M, 5] pixels, le90.
+        labels: per image [M] int64.
+        sizes: [B, 2] height and width, pixels.
+        bins: classes of the angle.
+    """
+    counts = tuple(len(part) for part in boxes)
+    device = sizes.device
+    image = torch.repeat_interleave(torch.arange(len(counts), device=device), torch.tensor(counts, device=device))
+    slot = torch.cat([torch.arange(count, device=device) for count in counts])
+    joined = torch.cat([part.reshape(-1, 5) for part in boxes]).to(device, torch.float32)
+    scales = box_scales(sizes)
+    sides = joined[:, 2:4].clamp(min=SMALLEST_SIDE)
+    ratios = sides.amax(-1) / sides.amin(-1)
+    return BatchTargets(
+        boxes=joined[:, :4] / scales[image],
+        angles=joined[:, 4],
+        labels=torch.cat([part.reshape(-1) for part in labels]).to(device),
+        angle_labels=aspect_ratio_aware_label(joined[:, 4], ratios, bins),
+        angle_weights=2 * ratios / (ratios + 1),
+        image=image,
+        slot=slot,
+        scales=scales,
+        counts=counts,
+    )

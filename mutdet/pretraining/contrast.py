@@ -1,0 +1,39 @@
+"""Contrastive alignment of predictions with object embeddings (method-mutdet.md C)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def contrastive_alignment(predictions: Tensor, objects: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """Bidirectional contrast: 2 t CE(Z O^T / t) + 2 t CE(O Z^T / t), averaged over the R pairs of the batch.
+
+    Prediction to object: softmax over the distinct objects that are anybody's target. Object to prediction: softmax over one of its own predictions
+    and all predictions of other objects. So an object that has several predictions, as in several denoising groups, is never its own
+    negative (E 5), and the number of groups does not change the first direction. Where every object has one prediction, this is the published loss.
+
+    Args:
+        predictions: [R, C].
+        objects: [M, C], all objects of the batch.
+        target: [R] int64, the object of each prediction.
+        temperature: t > 0.
+
+    Returns:
+        Scalar; zero, with a gradient of zero, where there is no pair.
+    """
+    if len(target) == 0:
+        return predictions.sum() * 0.0
+    used, own = target.unique(return_inverse=True)
+    z = functional.normalize(predictions.float(), dim=-1)
+    o = functional.normalize(objects.float(), dim=-1)[used]
+    similarity = z @ o.T / temperature
+    to_objects = functional.cross_entropy(similarity, own)
+    return 2.0 * temperature * (to_objects + _objects_to_predictions(similarity, own))
+
+
+def _objects_to_predictions(similarity: Tensor, own: Tensor) -> Tensor:
+    """Mean over pairs (i, j = own_i) of -log(e^s_ij / (e^s_ij + sum over k with own_k != j of e^s_kj))."""
+    pair = similarity.gather(1, own[:, None])[:, 0]
+    mine = torch.nn.functional.one_hot(own, similarity.shape[1]).bool()
+    others = similarity.masked_fill(mine, -torch.inf).logsumexp(dim=0)[own]
+    return functional.softplus(others - pair).mean()

@@ -1,0 +1,51 @@
+"""What a pre-training method is. The training loop and the stage know none by name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from mutdet.detectors.ars_detr import ArsDetr
+from mutdet.detectors.types import Targets
+from mutdet.settings.base import Settings
+
+
+class PretrainingMethod(nn.Module, ABC):
+    """A detector, the extra modules that a method builds around it, and the losses of a batch.
+
+    A method is constructed as `Method(detector, settings)`; only the detector outlives the training.
+
+    Attributes:
+        trains: False for a method without losses; its detector stays as initialised.
+        uses_embeddings: whether targets carry embeddings, as long as the detector is wide; otherwise they are not kept in memory.
+        detector: what is pre-trained; its backbone is frozen by the method.
+    """
+
+    trains: ClassVar[bool] = True
+    uses_embeddings: ClassVar[bool] = False
+
+    def __init__(self, detector: ArsDetr, settings: Settings) -> None:
+        super().__init__()
+        self.detector = detector
+
+    @staticmethod
+    @abstractmethod
+    def categories(pseudo_classes: int) -> list[str]:
+        """Names of the detector's classes where the pseudo labels have so many; decides how many classes it is built with."""
+
+    @abstractmethod
+    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Named, weighted losses of a batch.
+
+        Args:
+            images: [B, 3, H, W] normalised RGB, padded.
+            sizes: [B, 2] height and width without padding.
+            targets: pseudo objects: boxes, pseudo-classes and, where the method uses them, unit embeddings.
+            generator: on the CPU, for random numbers other than dropout.
+        """
+
+    def slow_parameters(self) -> list[str]:
+        """Names of parameters that train at a lower rate; by default the detector's own."""
+        return [f"detector.{name}" for name in self.detector.slow_parameters()]

@@ -1,0 +1,41 @@
+"""Stage `codebook`: PCA and k-means of the embeddings of all data sets."""
+
+import math
+from functools import partial
+
+from threadpoolctl import threadpool_limits
+
+from mutdet.embedding.codebooks import Clusters, fit_codebook
+from mutdet.embedding.object_stream import embedding_width, vector_blocks
+from mutdet.settings.base import Runtime
+from mutdet.settings.codebook import CodebookFiles, CodebookSettings
+from mutdet.settings.console import log
+from mutdet.tables import clusters as clusters_table
+from mutdet.tables.write import write_provenance, write_table
+
+
+def run(files: CodebookFiles, settings: CodebookSettings, runtime: Runtime) -> None:
+    """Fit the codebook and write it with its cluster sizes; one thread, so that sums are the same on every number of cores."""
+    width = embedding_width(files.embeddings)
+    with threadpool_limits(limits=1):
+        codebook, clusters = fit_codebook(partial(vector_blocks, files.embeddings), width, settings)
+    objects = int(clusters.size.sum())
+    share = float(codebook.explained_variance.sum() / max(codebook.total_variance[0], 1e-30))
+    log.info("codebook: %d objects, %d clusters, %.1f %% of the variance kept", objects, len(clusters.size), 100 * share)
+    codebook.save(files.output)
+    write_table(files.clusters, _rows(clusters, objects), clusters_table.SCHEMA)
+    write_provenance(files.clusters, settings=settings.model_dump(mode="json"), objects=objects, clusters=len(clusters.size), variance_share=share)
+
+
+def _rows(clusters: Clusters, objects: int) -> list[dict[str, float | int | None]]:
+    columns = zip(clusters.size.tolist(), clusters.mean_similarity.tolist(), clusters.min_similarity.tolist(), strict=True)
+    return [
+        {
+            "cluster": cluster,
+            "size": size,
+            "share": size / objects,
+            "mean_similarity": None if math.isnan(mean) else mean,
+            "min_similarity": None if math.isnan(least) else least,
+        }
+        for cluster, (size, mean, least) in enumerate(columns)
+    ]

@@ -1,0 +1,39 @@
+"""Stage `masks`: class-agnostic masks of tiles. No label is read here."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from mutdet.embedding.devices import prepare_device
+from mutdet.embedding.tile_images import decode_image
+from mutdet.proposals.mask import MaskGenerator
+from mutdet.settings.base import Runtime
+from mutdet.settings.console import progress
+from mutdet.settings.masks import MasksFiles, MasksSettings
+from mutdet.settings.registries import MASK_GENERATORS, load
+from mutdet.tables.masks import SCHEMA
+from mutdet.tables.read import iterate_rows, open_table
+from mutdet.tables.write import TableWriter, write_provenance
+
+_COLUMNS = ["tile_id", "image"]
+
+
+def run(files: MasksFiles, settings: MasksSettings, runtime: Runtime) -> None:
+    """Find the masks of every tile, one decode each; rows in the order of the tiles, then by falling predicted IoU."""
+    device = prepare_device(runtime)
+    generator: MaskGenerator = load(MASK_GENERATORS, settings.generator)(settings, device)
+    total = open_table(files.tiles, _COLUMNS).metadata.num_rows
+    empty = 0
+    with TableWriter(files.output, SCHEMA) as writer:
+        for tile in progress(iterate_rows(files.tiles, _COLUMNS), "masks", total):
+            rows = list(_rows(generator, tile))
+            empty += not rows
+            writer.write(rows)
+        counts = {"tiles": total, "tiles_without_mask": empty, "masks": writer.rows}
+    write_provenance(files.output, settings=settings.model_dump(mode="json"), counts=counts)
+
+
+def _rows(generator: MaskGenerator, tile: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    tile_id = tile["tile_id"]
+    for number, mask in enumerate(generator.generate(decode_image(tile["image"], tile_id), tile_id)):
+        yield {"tile_id": tile_id, "mask_id": number, **asdict(mask)}

@@ -1,0 +1,76 @@
+"""Stage `pretrain`: a detector trained on pseudo labels, its backbone frozen. No label is read here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mutdet.detectors.weights import save_detector
+from mutdet.embedding.backbones import load_backbone as read_backbone
+from mutdet.embedding.devices import prepare_device
+from mutdet.nn.backbones import load_backbone
+from mutdet.pretraining.interface import PretrainingMethod
+from mutdet.settings.base import Runtime
+from mutdet.settings.pretrain import MutdetPretrainSettings, PretrainFiles, PretrainSettings
+from mutdet.settings.registries import DETECTORS, PRETRAINING_METHODS, load
+from mutdet.settings.seeds import seed_for
+from mutdet.tables.weights import read_metadata
+from mutdet.tables.write import write_provenance
+from mutdet.training.identity import training_identity
+from mutdet.training.log_book import LogBook
+from mutdet.training.loop import Trainer
+from mutdet.training.objects import PackedObjects, used_tiles
+from mutdet.training.pseudo_objects import read_pseudo_objects
+from mutdet.training.tile_dataset import Batch, TileDataset
+from mutdet.training.tile_index import TileIndex
+
+
+def run(files: PretrainFiles, settings: PretrainSettings, runtime: Runtime) -> None:
+    """Build the detector with the backbone's weights, let the method train it, and write it."""
+    device = prepare_device(runtime)
+    method_class: type[PretrainingMethod] = load(PRETRAINING_METHODS, settings.method)
+    facts: dict[str, Any] = {"pretrain_method": settings.method, "backbone_method": read_metadata(files.backbone).get("method", "unknown")}
+    counts = {}
+    if isinstance(settings, MutdetPretrainSettings):
+        index, objects = _read_objects(files, settings, method_class)
+        categories = method_class.categories(int(objects.labels.max(initial=0)) + 1)
+        method = _build(files, settings, method_class, categories).to(device)
+        log = _train(files, settings, runtime, method, index, objects)
+        facts["image_size"] = settings.image_size
+        counts = {"tiles": len(index), "objects": len(objects.boxes), "pseudo_classes": len(categories)}
+    else:
+        categories = method_class.categories(1)
+        method, log = _build(files, settings, method_class, categories), LogBook(1)
+    save_detector(files.output, method.detector.cpu(), categories, facts)
+    log.write(files.log)
+    write_provenance(files.output, settings=settings.model_dump(mode="json"), **facts, **counts)
+
+
+def _build(files: PretrainFiles, settings: PretrainSettings, method_class: type[PretrainingMethod], categories: list[str]) -> PretrainingMethod:
+    frozen, _ = read_backbone(files.backbone)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(settings.seed, "pretrain", "weights"))
+        detector = load(DETECTORS, settings.architecture.kind)(settings.architecture, len(categories))
+        load_backbone(detector.backbone, frozen.body.state_dict(), files.backbone)
+        return method_class(detector, settings)
+
+
+def _read_objects(files: PretrainFiles, settings: MutdetPretrainSettings, method_class: type[PretrainingMethod]) -> tuple[TileIndex, PackedObjects]:
+    """Tiles and their pseudo objects, as many as there are queries; tiles without any left out where the settings say so."""
+    index = TileIndex.read(files.tiles)
+    width = settings.architecture.width if method_class.uses_embeddings else None
+    objects = read_pseudo_objects(files.pseudo_labels, index, settings.min_box_side, settings.architecture.queries, width)
+    return used_tiles(index, objects, settings)
+
+
+def _train(
+    files: PretrainFiles, settings: MutdetPretrainSettings, runtime: Runtime, method: PretrainingMethod, index: TileIndex, objects: PackedObjects
+) -> LogBook:
+    def losses(batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        return method.losses(batch.images, batch.sizes, batch.targets, generator)
+
+    dataset = TileDataset(index, objects, settings, "pretrain")
+    trainer = Trainer(method, losses, method.slow_parameters(), dataset, settings, "pretrain")
+    identity = training_identity(settings, index, objects, [files.backbone])
+    return trainer.run(files.state, identity, runtime.workers)

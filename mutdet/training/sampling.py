@@ -1,0 +1,39 @@
+"""Order of the tiles: one shuffled pass after the other, cut into batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mutdet.settings.seeds import generator_for
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One tile to be read: its number in the index, and in which pass over the data."""
+
+    tile: int
+    epoch: int
+
+
+class BatchOrder:
+    """Batches from a step to the end of a training; the same whichever step it begins with.
+
+    Passes over the data follow each other without a gap, so that every batch is full: one may end a pass and begin the next.
+    """
+
+    def __init__(self, tiles: int, batch: int, steps: int, seed: int, stage: str, start: int = 0) -> None:
+        self._tiles, self._batch, self._steps, self._start = tiles, batch, steps, start
+        self._seed, self._stage = seed, stage
+
+    def __len__(self) -> int:
+        return self._steps - self._start
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        epoch, order = -1, []
+        for step in range(self._start, self._steps):
+            batch = []
+            for number in range(step * self._batch, (step + 1) * self._batch):
+                if number // self._tiles != epoch:
+                    epoch = number // self._tiles
+                    order = generator_for(self._seed, self._stage, "order", epoch).permutation(self._tiles).tolist()
+                batch.append(Draw(order[number % self._tiles], epoch))
+            yield batch

@@ -1,0 +1,85 @@
+"""Tiles and their objects as tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mutdet.detectors.types import Targets
+from mutdet.embedding.tile_images import decode_image, normalised
+from mutdet.settings.seeds import generator_for
+from mutdet.settings.training import TrainingSettings
+from mutdet.training.augmentation import apply_flip, draw_flip, resize
+from mutdet.training.objects import PackedObjects
+from mutdet.training.sampling import Draw
+from mutdet.training.tile_index import TileIndex
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tiles of one step.
+
+    Attributes:
+        images: [B, 3, H, W] normalised RGB, zero right and below of smaller tiles.
+        sizes: [B, 2] int64 height and width without that padding.
+        targets: objects of each tile.
+    """
+
+    images: Tensor
+    sizes: Tensor
+    targets: list[Targets]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
+        targets = [Targets(t.boxes.to(device), t.labels.to(device), None if t.embeddings is None else t.embeddings.to(device)) for t in self.targets]
+        return Batch(self.images.to(device, non_blocking=True), self.sizes.to(device), targets)
+
+
+def pad_images(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Images [3, h, w] in one tensor [B, 3, H, W], zero right and below, and their sizes [B, 2] (height, width)."""
+    sizes = torch.tensor([image.shape[1:] for image in images], dtype=torch.int64)
+    height, width = sizes.amax(0).tolist()
+    padded = torch.zeros(len(images), 3, height, width)
+    for target, image in zip(padded, images, strict=True):
+        target[:, : image.shape[1], : image.shape[2]] = image
+    return padded, sizes
+
+
+def collate(samples: Sequence[tuple[Tensor, Targets]]) -> Batch:
+    """Batch of samples, images padded to the largest height and width."""
+    images, sizes = pad_images([image for image, _ in samples])
+    return Batch(images, sizes, [targets for _, targets in samples])
+
+
+class TileDataset(Dataset[tuple[Tensor, Targets]]):
+    """Augmented tiles of a training; reads single tiles from the tables when they are asked for.
+
+    What a draw gives depends on the seed, the pass over the data and the tile's id alone: not on worker, order or shard.
+
+    Args:
+        index: tiles.
+        objects: objects of these tiles.
+        settings: size, flips and seed.
+        stage: name that keeps random numbers of two stages apart.
+    """
+
+    def __init__(self, index: TileIndex, objects: PackedObjects, settings: TrainingSettings, stage: str) -> None:
+        self._index, self._objects, self._settings, self._stage = index, objects, settings, stage
+        self._reader = index.reader(["image"])
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Targets]:
+        tile_id = self._index.tile_ids[draw.tile]
+        objects = self._objects[draw.tile]
+        pixels = decode_image(self._reader[int(self._index.positions[draw.tile])]["image"], tile_id)
+        pixels, boxes = resize(pixels, objects.boxes, self._settings.image_size)
+        generator = generator_for(self._settings.seed, self._stage, "flip", draw.epoch, tile_id)
+        pixels, boxes = apply_flip(pixels, boxes, draw_flip(self._settings, generator))
+        embeddings = None if objects.embeddings is None else torch.from_numpy(objects.embeddings)
+        targets = Targets(torch.from_numpy(np.ascontiguousarray(boxes)), torch.from_numpy(objects.labels), embeddings)
+        return normalised(np.ascontiguousarray(pixels)), targets

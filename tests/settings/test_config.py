@@ -1,0 +1,75 @@
+"""A wrong config is told in one line that names key, value and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mutdet.settings.config import parse_config
+from mutdet.settings.errors import UserError
+from mutdet.settings.layout import Layout
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def default_config():
+    return yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_configs_are_valid(path):
+    assert parse_config(yaml.safe_load(path.read_text())).run == path.stem.replace("config", "demo")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "told"),
+    [
+        (["boxes", "sam", "min_sides"], 3, "boxes.sam.min_sides = 3: is an unknown key"),
+        (["boxes", "sam", "min_side"], "wide", "boxes.sam.min_side = 'wide'"),
+        (["boxes", "sam", "min_side"], -1, "greater than or equal to 0"),
+        (["embed", "sam", "backbone"], "absent", "embed.sam.backbone = 'absent': no such variant in section backbone; choose one of"),
+        (["finetune", "none-0", "dataset"], "absent", "no such variant in section datasets"),
+        (["pretrain", "mutdet", "datasets"], ["absent"], "no such variant in section datasets"),
+        (["pretrain", "mutdet", "method"], "magic", "pretrain.mutdet"),
+        (["finetune", "none-25-s0", "fraction"], 1.5, "less than or equal to 1"),
+        (["codebook", "k64", "components"], 64, "codebook.k64.components = 64"),
+        (["run"], "a/b", "run = 'a/b'"),
+        (["masks", "a/b"], {"generator": "sam"}, "a/b"),
+        (["shards"], 0, "shards = 0"),
+        (["datsets"], {}, "datsets"),
+        (["detectors", "small", "width"], 100, "width 100 is no multiple"),
+    ],
+)
+def test_one_line_names_key_and_value(keys, value, told):
+    config = default_config()
+    place = config
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    with pytest.raises(UserError) as error:
+        parse_config(config)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_path_of_the_layout_is_named_once():
+    outputs = Layout(parse_config(default_config())).stage_outputs()
+    assert len(outputs) == len(set(outputs))
+
+
+def test_an_unlabelled_split_reads_no_label():
+    layout = Layout(parse_config(default_config()))
+    for shard in layout.shards:
+        assert layout.source_files("scenes", "unlabelled", shard)["labels"] == []
+        assert len(layout.source_files("scenes", "train", shard)["labels"]) == len(layout.source_files("scenes", "train", shard)["images"])
+
+
+def test_shards_share_the_images_out():
+    layout = Layout(parse_config(default_config()))
+    shared = [path for shard in layout.shards for path in layout.source_files("scenes", "train", shard)["images"]]
+    assert sorted(shared) == sorted(layout.root / "scenes/demo/images" / f"train_{i:05d}.png" for i in range(40))
+
+
+def test_the_facts_of_an_experiment_label_its_evaluation():
+    settings = Layout(parse_config(default_config())).settings("evaluate", "mutdet-25-s0")
+    assert (settings.experiment, settings.pretrain, settings.fraction, settings.seed, settings.dataset) == ("mutdet-25-s0", "mutdet", 0.25, 0, "scenes")

@@ -1,0 +1,75 @@
+"""A folder with the workflow, small images and a tiny config, to run Snakemake in."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+PARTS = ["mutdet", "workflow", "profiles", "Snakefile"]
+TINY = REPOSITORY / "tests" / "workflow" / "tiny.yaml"
+
+
+class Project:
+    """A folder with the workflow, a config file and images."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake on the copy of the package that lies in the folder."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "PATH": path, "XDG_CACHE_HOME": str(self.folder / ".cache")}
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=environment, text=True, capture_output=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(done.stdout + done.stderr)
+        return done
+
+    def planned(self, *arguments: str) -> Counter[str]:
+        """Jobs that a dry run announces, by rule, the targets left out."""
+        done = self.snakemake("-n", *arguments)
+        text = done.stdout + done.stderr
+        if "Nothing to be done" in text:
+            return Counter()
+        table = text.split("Job stats:", 1)[1]
+        jobs = Counter({name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.MULTILINE)})
+        return Counter({name: count for name, count in jobs.items() if name not in ("all", "stages", "total")})
+
+    def copy(self, folder: Path) -> "Project":
+        """The same at another place, time stamps kept."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Project(folder)
+
+    def change(self, file: str, old: str, new: str) -> None:
+        """Replace a text in a file of the project."""
+        text = (self.folder / file).read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        (self.folder / file).write_text(text.replace(old, new, 1))
+
+    def configure(self, change) -> None:
+        """Apply a function to the config and write it back."""
+        path = self.folder / "config" / "config.yaml"
+        config = yaml.safe_load(path.read_text())
+        change(config)
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def new_project(folder: Path) -> Project:
+    """A project without results: package, workflow, tiny config, six drawn images with labels."""
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+        else:
+            shutil.copy2(source, folder / part)
+    (folder / "config").mkdir()
+    shutil.copy2(TINY, folder / "config" / "config.yaml")
+    draw = [sys.executable, "-m", "mutdet", "scenes", "--output", "data", "--train", "5", "--val", "2", "--size", "128"]
+    subprocess.run(draw, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, check=True, capture_output=True)
+    return Project(folder)

@@ -1,0 +1,82 @@
+"""Only what changed runs again (DESIGN: reruns)."""
+
+import os
+import shutil
+from collections import Counter
+
+import pytest
+
+pytestmark = [pytest.mark.workflow]
+
+AFTER_CODEBOOK = {"pseudo_labels": 2, "pretrain": 1, "finetune": 1, "detect_tiles": 2, "detect_merge": 1, "evaluate": 1, "tables": 1, "report": 1}
+FROM_BOXES = Counter({"boxes": 2, "embed": 2, "codebook": 1, **AFTER_CODEBOOK})
+
+
+def test_a_second_run_has_nothing_to_do(project):
+    assert project.planned() == Counter()
+
+
+def test_a_changed_setting_reruns_its_stage_and_what_follows(project):
+    project.configure(lambda config: config["boxes"]["search"].update(min_side=7))
+    assert project.planned() == FROM_BOXES
+
+
+def test_changed_code_reruns_its_stage_and_what_follows(project):
+    with (project.folder / "mutdet/stages/boxes.py").open("a") as file:
+        file.write("\n_CHANGED = 1\n")
+    assert project.planned() == FROM_BOXES
+
+
+def test_a_changed_comment_reruns_nothing(project):
+    for path in (project.folder / "mutdet").rglob("*.py"):
+        path.write_text(path.read_text() + "\n# a comment\n")
+    assert project.planned() == Counter()
+
+
+def test_a_touched_image_reruns_nothing(project):
+    for path in (project.folder / "data/images").iterdir():
+        os.utime(path)
+    assert project.planned() == Counter()
+
+
+def test_other_workers_rerun_nothing(project):
+    project.configure(lambda config: config.update(runtime={"workers": 2, "device": "cpu"}))
+    assert project.planned() == Counter()
+
+
+def one_shard_of_everything():
+    """What a change of the images of split train must rerun: one shard of each table, then what reads all of them."""
+    single = {"partition_tiles": 2, "partition_index": 1, "masks": 1, "boxes": 1, "embed": 1, "codebook": 1}
+    everything_trained = {**AFTER_CODEBOOK, "finetune": 2, "detect_tiles": 4, "detect_merge": 2, "evaluate": 2}
+    return Counter({**single, **everything_trained})
+
+
+def test_an_added_image_reruns_one_shard(project):
+    data = project.folder / "data"
+    for folder, suffix in (("images", "png"), ("labelTxt", "txt")):
+        shutil.copy2(data / folder / f"train_00000.{suffix}", data / folder / f"added.{suffix}")
+    with (data / "train.txt").open("a") as file:
+        file.write("added\n")
+    planned = project.planned()
+    planned.pop("backbone", None)
+    planned["pretrain"] = min(planned["pretrain"], 1)
+    assert planned == one_shard_of_everything()
+
+
+def test_a_removed_image_reruns_one_shard(project):
+    path = project.folder / "data/train.txt"
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if line.strip() != "train_00001"))
+    planned = project.planned()
+    planned.pop("backbone", None)
+    planned["pretrain"] = min(planned["pretrain"], 1)
+    assert planned == one_shard_of_everything()
+
+
+def test_a_deleted_intermediate_comes_back_equal_and_the_wave_stops(project):
+    shard = next(project.folder.glob("results/tiny/boxes/search/drawn/00-of-02.parquet"))
+    before = shard.read_bytes()
+    shard.unlink()
+    assert project.planned("--until", "boxes") == Counter({"boxes": 1})
+    project.snakemake("--until", "boxes")
+    assert shard.read_bytes() == before
+    assert project.planned() == Counter()

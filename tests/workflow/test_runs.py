@@ -1,0 +1,96 @@
+"""Whole runs: same tables however they are made, no label before finetune, clear errors before any job."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from workflow_project import REPOSITORY, Project, new_project
+
+pytestmark = [pytest.mark.workflow]
+
+BEFORE_FINETUNE = ["masks", "boxes", "backbone", "embed", "codebook", "pseudo_labels", "pretrain", "partition/drawn/unlabelled"]
+
+
+def tables(project: Project) -> dict[str, bytes]:
+    root = project.folder / "results/tiny"
+    files = [path for stage in BEFORE_FINETUNE for kind in ("parquet", "safetensors") for path in (root / stage).rglob(f"*.{kind}")]
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def test_without_labels_everything_before_finetune_is_byte_identical(finished, tmp_path):
+    project = new_project(tmp_path)
+    shutil.rmtree(project.folder / "data/labelTxt")
+
+    def without_labels(config):
+        config["datasets"]["drawn"].update(labels=None, splits={"unlabelled": "data/train.txt"})
+        config.update(finetune={}, tables={})
+        del config["pretrain"]["none"]
+
+    project.configure(without_labels)
+    project.snakemake("--forceall", "--cores", "1", "results/tiny/pretrain/mutdet/detector.safetensors")
+    expected = {name: content for name, content in tables(finished).items() if not name.startswith("pretrain/none")}
+    found = tables(project)
+    assert found.keys() == expected.keys()
+    assert [name for name in found if found[name] != expected[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "told"),
+    [
+        ("boxes", {"search": {"masks": "search", "min_sid": 4}}, "boxes.search.min_sid"),
+        ("boxes", {"search": {"masks": "absent"}}, "boxes.search.masks = 'absent'"),
+        ("shards", 0, "shards = 0"),
+        ("masks", {"search": {"generator": "magic"}}, "masks.search"),
+    ],
+)
+def test_a_wrong_config_is_told_in_one_line_before_any_job(project, section, change, told):
+    project.configure(lambda config: config.update({section: change}))
+    done = project.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert any(told in line for line in done.stderr.splitlines()), done.stderr
+
+
+def test_lint_is_clean(project):
+    assert project.snakemake("--lint", check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["dota_r50", "dior_r_r50"])
+def test_paper_configs_pass_the_schema_and_a_dry_run(tmp_path, finished, name):
+    for part in ("mutdet", "workflow", "profiles", "Snakefile"):
+        (tmp_path / part).symlink_to(finished.folder / part)
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    config = yaml.safe_load((tmp_path / f"config/{name}.yaml").read_text())
+    stand_in(tmp_path, next(iter(config["datasets"].values())))
+    planned = Project(tmp_path).planned("--configfile", f"config/{name}.yaml")
+    assert planned["masks"] == config["shards"]
+    assert planned["finetune"] == len(config["finetune"])
+
+
+def stand_in(folder: Path, dataset: dict) -> None:
+    """Empty files of the names that a data set would have: a dry run opens none."""
+    suffix = {"dota": "txt", "dior_r": "xml"}[dataset["format"]]
+    for split, number in (("train", 20), ("val", 5)):
+        names = [f"{split}{i}" for i in range(number)]
+        for place, kind in ((dataset["images"], "png"), (dataset["labels"], suffix)):
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            for image in names:
+                (folder / place / f"{image}.{kind}").touch()
+        (folder / dataset["splits"][split]).write_text("\n".join(names) + "\n")
+
+
+def test_schema_and_settings_reference_are_current():
+    from mutdet.settings import schema
+
+    assert (REPOSITORY / schema.SCHEMA_FILE).read_text() == schema.schema_text(), "run python -m mutdet.settings.schema"
+    assert (REPOSITORY / schema.REFERENCE_FILE).read_text() == schema.reference_text(), "run python -m mutdet.settings.schema"
+
+
+@pytest.mark.parametrize("stage", ["masks", "partition tiles", "pretrain", "evaluate"])
+def test_every_stage_explains_its_settings(stage):
+    done = subprocess.run([sys.executable, "-m", "mutdet", *stage.split(), "--help"], capture_output=True, text=True, check=True)
+    assert "default:" in done.stdout
+    assert "--settings JSON" in done.stdout

@@ -1,0 +1,33 @@
+# What every rule uses. Which files and settings a rule has is decided, and tested, in mutdet/settings/layout.py.
+
+ROOT = str(LAYOUT.root)
+LOGS = f"{ROOT}/logs"
+BENCHMARKS = f"{ROOT}/benchmarks"
+CONFIG = LAYOUT.config
+ENVIRONMENT = "../../envs/mutdet.yaml"
+
+# Neither the program nor the runtime decides a result: both stand in the shell text as names, so that changing them reruns nothing.
+MUTDET = "mutdet" if shutil.which("mutdet") else f"{sys.executable} -m mutdet"
+RUNTIME = f"--device {CONFIG.runtime.device} --workers {CONFIG.runtime.workers}"
+
+
+wildcard_constraints:
+    variant=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    dataset=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    split=r"unlabelled|train|val|test",
+    shard=r"\d+-of-\d+",
+
+
+def settings_of(stage):
+    """Settings of the rule's variant as JSON, a rerun trigger."""
+    return lambda wildcards: LAYOUT.settings_json(stage, wildcards.variant)
+
+
+def code_of(stage):
+    """Fingerprint of the code that the rule's variant runs, a rerun trigger."""
+    return lambda wildcards: LAYOUT.code(stage, wildcards.variant)
+
+
+def weights_of(stage):
+    """Weights files that the rule's variant loads."""
+    return lambda wildcards: LAYOUT.weights(stage, wildcards.variant)

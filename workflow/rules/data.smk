@@ -1,0 +1,65 @@
+# scenes and partition: images and labels become tables of tiles.
+
+for _variant in CONFIG.scenes:
+
+    rule:
+        name:
+            f"scenes_{_variant}"
+        output:
+            **LAYOUT.scene_files(_variant),
+        params:
+            settings=LAYOUT.settings_json("scenes", _variant),
+            code=LAYOUT.code("scenes", _variant),
+            folder=f"{ROOT}/scenes/{_variant}",
+        log:
+            f"{LOGS}/scenes/{_variant}.log",
+        benchmark:
+            f"{BENCHMARKS}/scenes/{_variant}.tsv"
+        conda:
+            ENVIRONMENT
+        shell:
+            "{MUTDET} scenes --output {params.folder:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+
+
+rule partition_tiles:
+    input:
+        images=lambda wildcards: LAYOUT.source_files(wildcards.variant, wildcards.split, wildcards.shard)["images"],
+        labels=lambda wildcards: LAYOUT.source_files(wildcards.variant, wildcards.split, wildcards.shard)["labels"],
+    output:
+        f"{ROOT}/partition/{{variant}}/{{split}}/{{shard}}.parquet",
+    params:
+        settings=lambda wildcards: LAYOUT.settings_json("partition tiles", wildcards.variant),
+        code=code_of("partition tiles"),
+        shard=lambda wildcards: LAYOUT.shards.index(wildcards.shard),
+        shards=CONFIG.shards,
+    log:
+        f"{LOGS}/partition/{{variant}}/{{split}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/partition/{{variant}}_{{split}}_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
+    shell:
+        "{MUTDET} partition tiles --name {wildcards.variant:q} --split {wildcards.split} --shard {params.shard} --shards {params.shards}"
+        " --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+
+
+rule partition_index:
+    input:
+        images=lambda wildcards: LAYOUT.all_source_files(wildcards.variant)["images"],
+        labels=lambda wildcards: LAYOUT.all_source_files(wildcards.variant)["labels"],
+        splits=lambda wildcards: LAYOUT.split_files(wildcards.variant),
+    output:
+        images=f"{ROOT}/partition/{{variant}}/images.parquet",
+        labels=f"{ROOT}/partition/{{variant}}/labels.parquet",
+    params:
+        settings=settings_of("partition index"),
+        code=code_of("partition index"),
+    log:
+        f"{LOGS}/partition/{{variant}}/index.log",
+    benchmark:
+        f"{BENCHMARKS}/partition/{{variant}}_index.tsv"
+    conda:
+        ENVIRONMENT
+    shell:
+        "{MUTDET} partition index --name {wildcards.variant:q} --images {output.images:q} --labels {output.labels:q}"
+        " --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"

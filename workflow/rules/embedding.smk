@@ -1,0 +1,88 @@
+# backbone, embed, codebook, pseudo_labels: what the objects look like.
+
+
+rule backbone:
+    input:
+        tiles=lambda wildcards: LAYOUT.unlabelled_tiles("backbone", wildcards.variant),
+        weights=weights_of("backbone"),
+    output:
+        f"{ROOT}/backbone/{{variant}}/backbone.safetensors",
+    params:
+        settings=settings_of("backbone"),
+        code=code_of("backbone"),
+    log:
+        f"{LOGS}/backbone/{{variant}}.log",
+    benchmark:
+        f"{BENCHMARKS}/backbone/{{variant}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+    shell:
+        "{MUTDET} backbone --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+
+
+rule embed:
+    input:
+        tiles=f"{ROOT}/partition/{{dataset}}/unlabelled/{{shard}}.parquet",
+        boxes=lambda wildcards: f"{ROOT}/boxes/{CONFIG.embed[wildcards.variant].boxes}/{wildcards.dataset}/{wildcards.shard}.parquet",
+        backbone=lambda wildcards: f"{ROOT}/backbone/{CONFIG.embed[wildcards.variant].backbone}/backbone.safetensors",
+    output:
+        f"{ROOT}/embed/{{variant}}/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings_of("embed"),
+        code=code_of("embed"),
+    log:
+        f"{LOGS}/embed/{{variant}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/embed/{{variant}}_{{dataset}}_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+    shell:
+        "{MUTDET} embed --tiles {input.tiles:q} --boxes {input.boxes:q} --backbone {input.backbone:q}"
+        " --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+
+
+rule codebook:
+    input:
+        embeddings=lambda wildcards: LAYOUT.shards_of("embed", CONFIG.codebook[wildcards.variant].embed, LAYOUT.datasets("codebook", wildcards.variant)),
+    output:
+        codebook=f"{ROOT}/codebook/{{variant}}/codebook.safetensors",
+        clusters=f"{ROOT}/codebook/{{variant}}/clusters.parquet",
+    params:
+        settings=settings_of("codebook"),
+        code=code_of("codebook"),
+    log:
+        f"{LOGS}/codebook/{{variant}}.log",
+    benchmark:
+        f"{BENCHMARKS}/codebook/{{variant}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+    shell:
+        "{MUTDET} codebook --embeddings {input.embeddings:q} --output {output.codebook:q} --clusters {output.clusters:q}"
+        " --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+
+
+rule pseudo_labels:
+    input:
+        boxes=lambda wildcards: f"{ROOT}/boxes/{CONFIG.embed[CONFIG.codebook[wildcards.variant].embed].boxes}/{wildcards.dataset}/{wildcards.shard}.parquet",
+        embeddings=lambda wildcards: f"{ROOT}/embed/{CONFIG.codebook[wildcards.variant].embed}/{wildcards.dataset}/{wildcards.shard}.parquet",
+        codebook=f"{ROOT}/codebook/{{variant}}/codebook.safetensors",
+    output:
+        f"{ROOT}/pseudo_labels/{{variant}}/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings_of("pseudo_labels"),
+        code=code_of("pseudo_labels"),
+    log:
+        f"{LOGS}/pseudo_labels/{{variant}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/pseudo_labels/{{variant}}_{{dataset}}_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
+    shell:
+        "{MUTDET} pseudo_labels --boxes {input.boxes:q} --embeddings {input.embeddings:q} --codebook {input.codebook:q}"
+        " --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"

@@ -1,0 +1,40 @@
+# masks and boxes: what might be an object.
+
+
+rule masks:
+    input:
+        tiles=f"{ROOT}/partition/{{dataset}}/unlabelled/{{shard}}.parquet",
+        weights=weights_of("masks"),
+    output:
+        f"{ROOT}/masks/{{variant}}/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings_of("masks"),
+        code=code_of("masks"),
+    log:
+        f"{LOGS}/masks/{{variant}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/masks/{{variant}}_{{dataset}}_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+    shell:
+        "{MUTDET} masks --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+
+
+rule boxes:
+    input:
+        masks=lambda wildcards: f"{ROOT}/masks/{CONFIG.boxes[wildcards.variant].masks}/{wildcards.dataset}/{wildcards.shard}.parquet",
+    output:
+        f"{ROOT}/boxes/{{variant}}/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings_of("boxes"),
+        code=code_of("boxes"),
+    log:
+        f"{LOGS}/boxes/{{variant}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/boxes/{{variant}}_{{dataset}}_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
+    shell:
+        "{MUTDET} boxes --masks {input.masks:q} --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
