@@ -43,7 +43,7 @@ def write_shard(path: Path, rows: int, shard: int) -> None:
 
 
 def whole_stage(paths: list[Path], folder: Path) -> None:
-    files = CodebookFiles(embeddings=paths, output=folder / "codebook.safetensors", clusters=folder / "clusters.parquet")
+    files = CodebookFiles(embeddings=paths, output=folder / "codebook.safetensors", cluster_table=folder / "clusters.parquet")
     codebook.run(files, CodebookSettings(embed="synthetic", components=COMPONENTS), Runtime())
 
 

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from mutdet.settings.base import Runtime
+from mutdet.settings.base import VARIANT_PATTERN, Runtime
 from mutdet.settings.console import configure_logging, log
 from mutdet.settings.errors import UserError
 from mutdet.settings.messages import one_line
@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(stage: Stage, namespace: dict[str, Any]) -> None:
     files = stage.files_class.model_validate(_group(namespace, "files"))
     runtime = Runtime.model_validate(_group(namespace, "runtime"))
-    base = yaml.safe_load(namespace["settings"]) or {}
-    settings = stage.validate(_merge(base, _group(namespace, "setting")))
+    given = _merge(yaml.safe_load(namespace["settings"]) or {}, _group(namespace, "setting"))
+    settings = stage.validate({**_unnamed_variants(stage), **given})
     module, _, function = stage.function.partition(":")
     getattr(import_module(module), function)(files, settings, runtime)
 
@@ -72,7 +72,8 @@ def _add_command(parent: Any, name: str, stage: Stage) -> None:
     settings = command.add_argument_group("settings", "the same names and meanings as in the config file")
     settings.add_argument("--settings", default="{}", metavar="JSON", help="settings as one JSON or YAML mapping; single flags win over it")
     for field, info in _flat_fields(stage.settings_type):
-        _add_flag(settings, "setting", field, info, required=False)
+        if not _names_a_variant(info):
+            _add_flag(settings, "setting", field, info, required=False)
     runtime = command.add_argument_group("runtime", "how it runs; changes no result")
     for field, info in Runtime.model_fields.items():
         _add_flag(runtime, "runtime", field, info, required=False)
@@ -99,6 +100,16 @@ def _models(kind: Any) -> Iterator[type[BaseModel]]:
     elif get_origin(kind) in (Union, UnionType):
         for member in get_args(kind):
             yield from _models(member)
+
+
+def _names_a_variant(info: FieldInfo) -> bool:
+    """Whether a setting says which variant of another stage is read; on the command line, paths say that."""
+    return any(getattr(rule, "pattern", None) == VARIANT_PATTERN for rule in info.metadata)
+
+
+def _unnamed_variants(stage: Stage) -> dict[str, str]:
+    """A name for every variant that the settings require and that a stage run by hand does not look at."""
+    return {name: "by-hand" for name, info in _flat_fields(stage.settings_type) if info.is_required() and _names_a_variant(info)}
 
 
 def _add_flag(group: Any, role: str, name: str, info: FieldInfo, *, required: bool) -> None:

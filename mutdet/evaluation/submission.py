@@ -85,4 +85,4 @@ def _numbers(path: Path, number: int, texts: list[str]) -> list[float]:
     try:
         return [float(text) for text in texts]
     except ValueError as error:
-        raise UserError(f"not a number: {error}".partition(" could")[0], file=path, record=f"line {number}", remedy=_REMEDY) from error
+        raise UserError(f"{str(error).rpartition(': ')[2]} is not a number", file=path, record=f"line {number}", remedy=_REMEDY) from error

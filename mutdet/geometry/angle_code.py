@@ -24,8 +24,8 @@ def aspect_ratio_aware_label(angle: Tensor, aspect_ratio: Tensor, bins: int = 18
     iou = concentric_iou(offsets.abs().double() * (math.pi / bins), aspect_ratio[:, None])
     least = iou.amin(dim=1, keepdim=True)
     stretched = ((iou - least) / (1 - least)).to(angle.dtype)
-    # in the angle's own precision, so that its rounding of -pi/2 falls into the first bin
-    own = torch.floor((angle / angle.new_tensor(math.pi / 2) + 1) * (bins / 2)).long()
+    # rounding must not carry an angle at one end of the range into the bin at the other
+    own = torch.floor((angle.double() / math.pi + 0.5) * bins).long().clamp(0, bins - 1)
     return torch.zeros_like(stretched).scatter_(1, (own[:, None] + offsets) % bins, stretched)
 
 

@@ -12,7 +12,7 @@ from mutdet.nn.feature_levels import FeatureLevels
 from mutdet.nn.feed_forward import FeedForward
 from mutdet.nn.heads import DetectionHead
 from mutdet.nn.positions import box_encoding
-from mutdet.nn.rotated_attention import around_rotated_boxes
+from mutdet.nn.rotated_attention import around_rotated_boxes, nearest_upright
 from mutdet.settings.detectors import DetectorSettings
 
 
@@ -100,8 +100,10 @@ class Decoder(nn.Module):
         states, undetached = content, boxes
         outputs: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         for layer, head in zip(self.layers, heads, strict=True):
-            place = around_rotated_boxes(boxes, angles, memory.levels, self.points)
-            states = layer(states, self.position(box_encoding(boxes, self.width)), mask, memory, place)
+            # The released decoder encodes the sides, too, as those of the nearest upright rectangle.
+            upright, turns = nearest_upright(boxes, angles)
+            place = around_rotated_boxes(upright, turns, memory.levels, self.points)
+            states = layer(states, self.position(box_encoding(upright, self.width)), mask, memory, place)
             normalised = self.norm(states)
             outputs.append((head.classes(normalised), head.refine(normalised, undetached), head.angle(normalised), normalised))
             if len(outputs) < len(self.layers):

@@ -17,15 +17,14 @@ def around_rotated_boxes(boxes: Tensor, angles: Tensor, levels: FeatureLevels, p
     (method-mutdet.md B turns normalised coordinates, which is the same in square ones).
 
     Args:
-        boxes: [B, Q, 4] normalised reference boxes.
-        angles: [B, Q] radians in [-pi/2, pi/2).
+        boxes: [B, Q, 4] normalised reference boxes, sides as `nearest_upright` names them.
+        angles: [B, Q] radians in [-pi/4, pi/4].
         levels: layout of the tokens.
         points: sampling points per head and level.
     """
     scales = box_scales(levels.sizes)[:, None]
-    sides, turn = nearest_upright(boxes[..., 2:] * scales[..., 2:], angles)
-    cos, sin = (part[:, :, None, None, None] for part in (turn.cos(), turn.sin()))
-    steps = (sides / (2 * points))[:, :, None, None, None]
+    cos, sin = (part[:, :, None, None, None] for part in (angles.cos(), angles.sin()))
+    steps = (boxes[..., 2:] * scales[..., 2:] / (2 * points))[:, :, None, None, None]
     pixels = scales[..., :2][:, :, None, None, None]
     centres = boxes[:, :, None, None, None, :2]
     ratios = levels.valid_ratios[:, None, None, :, None]
@@ -38,7 +37,15 @@ def around_rotated_boxes(boxes: Tensor, angles: Tensor, levels: FeatureLevels, p
     return place
 
 
-def nearest_upright(sides: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
-    """Name the same rectangles by an angle in [-pi/4, pi/4]: sides [..., 2] swap where the angle [...] lies beyond."""
+def nearest_upright(boxes: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
+    """Name the same rectangles by the angle nearest to 0.
+
+    Args:
+        boxes: [..., 4] (cx, cy, w, h) whose sides share one unit.
+        angles: [...] radians in [-pi/2, pi/2).
+
+    Returns:
+        Boxes with w and h swapped where the angle was beyond pi/4, and angles in [-pi/4, pi/4].
+    """
     beyond = angles.abs() > math.pi / 4
-    return torch.where(beyond[..., None], sides.flip(-1), sides), torch.where(beyond, angles - torch.sign(angles) * (math.pi / 2), angles)
+    return torch.where(beyond[..., None], boxes[..., [0, 1, 3, 2]], boxes), torch.where(beyond, angles - torch.sign(angles) * (math.pi / 2), angles)

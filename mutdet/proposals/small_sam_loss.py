@@ -12,7 +12,8 @@ from mutdet.proposals.training_scenes import Sample
 from mutdet.settings.train_small_sam import TrainSmallSamSettings
 
 _KINDS = 3
-_FOCAL_FLOOR = 256.0
+_FOCAL_AREAS = 16.0
+_FOCAL_FLOOR = 1024.0
 
 
 def losses(sam: Sam, samples: Sequence[Sample], settings: TrainSmallSamSettings) -> dict[str, Tensor]:
@@ -46,14 +47,14 @@ def _sample_losses(decoder: FusedDecoder, embedding: Tensor, sample: Sample, set
 def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
     """[M, 3] focal loss (alpha 0.25 for objects, gamma 2) of logits [M, 3, H, W] against covered shares [M, 1, H, W].
 
-    The sum over a mask is divided by four times its area (plus a floor) instead of the image's: the border of an object a
-    few pixels wide then weighs about as much as its dice.
+    The sum over a mask is divided by a multiple of its area (plus a floor) instead of the image's: an object a few pixels
+    wide, times the weight of 20, then weighs about as much as its dice.
     """
     probability = torch.sigmoid(logits)
     entropy = functional.binary_cross_entropy_with_logits(logits, target.expand_as(logits), reduction="none")
     balance = 0.25 * target + 0.75 * (1 - target)
     total = (balance * (target - probability).square() * entropy).flatten(2).sum(2)
-    return total / (4 * target.flatten(2).sum(2) + _FOCAL_FLOOR)
+    return total / (_FOCAL_AREAS * target.flatten(2).sum(2) + _FOCAL_FLOOR)
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Variant = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+VARIANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Variant = Annotated[str, Field(pattern=VARIANT_PATTERN)]
 """Name of a variant: a path component."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -25,4 +25,4 @@ class CodebookFiles(Files):
 
     embeddings: list[Path] = Field(description="Tables of embeddings, in any order.")
     output: Path = Field(description="Codebook to write, safetensors: mean, components, explained_variance, total_variance, centres.")
-    clusters: Path = Field(description="Table of cluster sizes to write.")
+    cluster_table: Path = Field(description="Table of cluster sizes to write.")

@@ -110,8 +110,8 @@ class PartitionIndexFiles(Files):
     """Index of a data set."""
 
     name: Variant = Field(description="Name of the data set, written into the tables.")
-    images: Path = Field(description="Table of images to write.")
-    labels: Path = Field(description="Table of labels to write.")
+    image_table: Path = Field(description="Table of images to write.")
+    label_table: Path = Field(description="Table of labels to write.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,11 @@ class EvaluateFiles(Files):
     submission: Path | None = Field(None, description="Folder that receives Task1_<class>.txt files.")
 
     @model_validator(mode="after")
-    def _something_to_write(self) -> "EvaluateFiles":
+    def _writes_distinct_files(self) -> "EvaluateFiles":
         if not any((self.output, self.curves, self.json_output, self.submission)):
             raise ValueError("nothing to write; name at least one of output, curves, json, submission")
+        if self.output and self.json_output == self.output.with_suffix(".json"):
+            raise ValueError(f"{self.json_output} will hold the settings behind {self.output}; give json another name")
         return self
 
 

@@ -20,6 +20,7 @@ from mutdet.settings.datasets import (
     shard_name,
 )
 from mutdet.settings.fingerprint import code_fingerprint
+from mutdet.settings.registries import DETECTORS
 from mutdet.settings.stages import STAGES
 
 
@@ -36,16 +37,13 @@ class Layout:
 
     def settings(self, stage: str, variant: str) -> BaseModel:
         """Settings of a stage's variant, with what it takes from other sections filled in."""
-        section = {"partition index": "datasets", "partition tiles": "datasets"}.get(stage, stage.partition(" ")[0])
-        if section == "datasets":
+        name = stage.partition(" ")[0]
+        if name == "partition":
             return self.dataset(variant)
-        value = getattr(self.config, section)
-        chosen: BaseModel = value[variant] if isinstance(value, dict) else value
-        if section == "pretrain":
-            return chosen.model_copy(update={"architecture": self.config.detectors[chosen.detector]})  # type: ignore[attr-defined]
-        if section == "evaluate":
-            return chosen.model_copy(update=self._experiment(variant))
-        return chosen
+        section = getattr(self.config, name)
+        chosen: BaseModel = section[variant] if isinstance(section, dict) else section
+        taken = {"pretrain": self._architecture, "finetune": self._ignored, "evaluate": self._experiment, "report": self._budgets}
+        return chosen.model_copy(update=taken[name](variant)) if name in taken else chosen
 
     def settings_json(self, stage: str, variant: str) -> str:
         """The same as one line of JSON, for the command line and as a rerun trigger."""
@@ -53,7 +51,7 @@ class Layout:
 
     def code(self, stage: str, variant: str) -> str:
         """Fingerprint of the code that a stage runs under a variant's settings."""
-        return code_fingerprint(STAGES[stage].modules(self.settings(stage, variant)))
+        return code_fingerprint([*STAGES[stage].modules(self.settings(stage, variant)), *self._detector_modules(stage, variant)])
 
     # Data sets -----------------------------------------------------------------------------------
 
@@ -180,19 +178,28 @@ class Layout:
         """The page."""
         return self.root / "report" / "index.html"
 
-    # ----------------------------------------------------------------------------------------------
+    # What a stage takes from other sections ----------------------------------------------------------
+
+    def _architecture(self, variant: str) -> dict[str, Any]:
+        return {"architecture": self.config.detectors[self.config.pretrain[variant].detector]}
+
+    def _ignored(self, variant: str) -> dict[str, Any]:
+        return {"ignore_categories": self.config.datasets[self.config.finetune[variant].dataset].ignore_categories}
 
     def _experiment(self, variant: str) -> dict[str, Any]:
         settings = self.config.finetune[variant]
+        facts = {name: getattr(settings, name) for name in ("dataset", "fraction", "seed", "epochs", "iterations")}
         method = self.config.pretrain[settings.pretrain].method
-        return {
-            "experiment": variant,
-            "dataset": settings.dataset,
-            "pretrain": method,
-            "split": self.config.detect.split,
-            "fraction": settings.fraction,
-            "seed": settings.seed,
-            "epochs": settings.epochs,
-            "iterations": settings.iterations,
-            "ignore_categories": self.config.datasets[settings.dataset].ignore_categories,
-        }
+        return {"experiment": variant, "pretrain": method, "split": self.config.detect.split, **facts, **self._ignored(variant)}
+
+    def _budgets(self, _: str) -> dict[str, Any]:
+        return {"budgets": self.config.budget}
+
+    def _detector_modules(self, stage: str, variant: str) -> list[str]:
+        """Module of the detector that a stage trains or runs, which its settings name only through other sections."""
+        name = stage.partition(" ")[0]
+        if name not in ("pretrain", "finetune", "detect"):
+            return []
+        pretrain = variant if name == "pretrain" else self.config.finetune[variant].pretrain
+        kind = self.config.detectors[self.config.pretrain[pretrain].detector].kind
+        return [DETECTORS[kind].partition(":")[0]]

@@ -24,14 +24,14 @@ CATEGORIES = ("car", "container", "helipad", "lorry", "plane", "ship", "storage-
 class SceneSettings(Settings):
     """What one scene looks like."""
 
-    size: int = Field(512, description="Side of the square image, pixels.", ge=64, le=8192)
+    size: int = Field(512, description="Side of the square image, pixels.", ge=64, le=4096)
     families: list[FamilyName] = Field(
         list(HELD_OUT_FAMILIES),
         description="Families of palettes and textures to choose from; the default three are unseen by the embedded small SAM.",
         min_length=1,
     )
     gsd_range: tuple[Annotated[float, Field(ge=0.1, le=2.0)], Annotated[float, Field(ge=0.1, le=2.0)]] = Field(
-        (0.2, 0.45), description="Smallest and largest ground sampling distance, metres per pixel."
+        (0.2, 0.45), description="Smallest and largest ground sampling distance, metres per pixel; objects that would be thinner than 4.5 pixels are left out."
     )
     density: float = Field(1.0, description="Factor on the number of vehicles, ships and planes that fill their places.", gt=0.0, le=3.0)
 

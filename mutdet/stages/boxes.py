@@ -28,4 +28,4 @@ def run(files: BoxesFiles, settings: BoxesSettings, runtime: Runtime) -> None:
             dropped.update(lost)
         boxes_written = writer.rows
     counts = {"masks": masks, "boxes": boxes_written, "dropped": dict(dropped)}
-    write_provenance(files.output, settings=settings.model_dump(mode="json"), counts=counts)
+    write_provenance(files.output, settings=settings.model_dump(mode="json"), **counts)

@@ -23,8 +23,8 @@ def run(files: CodebookFiles, settings: CodebookSettings, runtime: Runtime) -> N
     share = float(codebook.explained_variance.sum() / max(codebook.total_variance[0], 1e-30))
     log.info("codebook: %d objects, %d clusters, %.1f %% of the variance kept", objects, len(clusters.size), 100 * share)
     codebook.save(files.output)
-    write_table(files.clusters, _rows(clusters, objects), clusters_table.SCHEMA)
-    write_provenance(files.clusters, settings=settings.model_dump(mode="json"), objects=objects, clusters=len(clusters.size), variance_share=share)
+    write_table(files.cluster_table, _rows(clusters, objects), clusters_table.SCHEMA)
+    write_provenance(files.cluster_table, settings=settings.model_dump(mode="json"), objects=objects, clusters=len(clusters.size), variance_share=share)
 
 
 def _rows(clusters: Clusters, objects: int) -> list[dict[str, float | int | None]]:

@@ -30,7 +30,7 @@ def run(files: MasksFiles, settings: MasksSettings, runtime: Runtime) -> None:
             empty += not rows
             writer.write(rows)
         counts = {"tiles": total, "tiles_without_mask": empty, "masks": writer.rows}
-    write_provenance(files.output, settings=settings.model_dump(mode="json"), counts=counts)
+    write_provenance(files.output, settings=settings.model_dump(mode="json"), **counts)
 
 
 def _rows(generator: MaskGenerator, tile: dict[str, Any]) -> Iterator[dict[str, Any]]:

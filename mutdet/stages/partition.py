@@ -69,7 +69,7 @@ def run_index(files: PartitionIndexFiles, settings: DatasetSettings, runtime: Ru
     check_labels(settings, listed)
     _warn_of_overlap(listed)
     bad, counts = BadInput(settings.on_error), Counter[str]()
-    with TableWriter(files.images, images_table.SCHEMA) as images, TableWriter(files.labels, labels_table.SCHEMA) as labels:
+    with TableWriter(files.image_table, images_table.SCHEMA) as images, TableWriter(files.label_table, labels_table.SCHEMA) as labels:
         for image in progress(listed, f"index {files.name}"):
             try:
                 row = _image_row(files.name, image, settings, counts)
@@ -81,7 +81,7 @@ def run_index(files: PartitionIndexFiles, settings: DatasetSettings, runtime: Ru
                 images.write([row])
                 labels.write(label_rows)
     counts.update(images=images.rows, objects=labels.rows)
-    _finish(files.images, settings, counts, bad)
+    _finish(files.image_table, settings, counts, bad)
 
 
 def _image_row(name: str, image: SourceImage, settings: DatasetSettings, counts: Counter[str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def objects(count: int, width: int = 24) -> tuple[list[tuple[str, int]], np.ndar
 
 
 def fit(tmp_path: Path, embeddings: list[Path], name: str = "k", settings: CodebookSettings = SETTINGS) -> CodebookFiles:
-    files = CodebookFiles(embeddings=embeddings, output=tmp_path / name / "codebook.safetensors", clusters=tmp_path / name / "clusters.parquet")
+    files = CodebookFiles(embeddings=embeddings, output=tmp_path / name / "codebook.safetensors", cluster_table=tmp_path / name / "clusters.parquet")
     codebook.run(files, settings, Runtime())
     return files
 
@@ -46,7 +46,7 @@ def test_shards_do_not_change_a_byte(write_embeddings: Callable, tmp_path: Path)
     parts = [write_embeddings(f"{s}", [k for k, o in zip(keys, owner, strict=True) if o == s], vectors[owner == s]) for s in (2, 0, 3, 1)]
     four = fit(tmp_path, parts, "four")
     assert one.output.read_bytes() == four.output.read_bytes()
-    assert one.clusters.read_bytes() == four.clusters.read_bytes()
+    assert one.cluster_table.read_bytes() == four.cluster_table.read_bytes()
 
 
 def test_a_sample_is_enough_and_is_deterministic(write_embeddings: Callable, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_sample_is_enough_and_is_deterministic(write_embeddings: Callable, tmp
     settings = SETTINGS.model_copy(update={"sample_rows": 400, "restarts": 3})
     first, second = fit(tmp_path, [path], "a", settings), fit(tmp_path, [path], "b", settings)
     assert first.output.read_bytes() == second.output.read_bytes()
-    clusters = read_table(first.clusters)
+    clusters = read_table(first.cluster_table)
     assert sum(clusters["size"].to_pylist()) == 3000
     assert clusters["size"].to_pylist() == sorted(clusters["size"].to_pylist(), reverse=True)
     assert min(clusters["mean_similarity"].to_pylist()) > 0.8

@@ -61,5 +61,5 @@ rule partition_index:
     conda:
         ENVIRONMENT
     shell:
-        "{MUTDET} partition index --name {wildcards.variant:q} --images {output.images:q} --labels {output.labels:q}"
+        "{MUTDET} partition index --name {wildcards.variant:q} --image-table {output.images:q} --label-table {output.labels:q}"
         " --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"

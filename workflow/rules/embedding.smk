@@ -63,7 +63,7 @@ rule codebook:
     resources:
         mem_mb=4000,
     shell:
-        "{MUTDET} codebook --embeddings {input.embeddings:q} --output {output.codebook:q} --clusters {output.clusters:q}"
+        "{MUTDET} codebook --embeddings {input.embeddings:q} --output {output.codebook:q} --cluster-table {output.clusters:q}"
         " --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
 
 

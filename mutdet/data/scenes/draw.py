@@ -21,6 +21,7 @@ _SMALLEST_SIDE = 4.5
 _EASY_SIDE = 5.0
 _EASY_SHARE = 0.7
 _SPREAD = 1.45
+_SMALLEST_GROUND = 120.0  # metres
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,7 @@ def draw_scene(settings: SceneSettings, rng: np.random.Generator) -> Scene:
     layout = names[rng.choice(len(names), p=shares / shares.sum())]
     gsd = _sampling_distance(settings.gsd_range, LAYOUTS[layout].gsd_part, rng)
     site = _site(settings, family, gsd, rng)
-    extent = site.canvas.extent
-    frame = Frame(extent / 2, extent / 2, float(rng.uniform(0, 2 * np.pi)), _SPREAD * extent, _SPREAD * extent)
-    LAYOUTS[layout].draw(site, frame)
+    LAYOUTS[layout].draw(site, _ground(site.canvas.extent, rng))
     image = photograph(render(site), rng)
     labelled = [shape for shape in site.stock if shape.category is not None]
     labelled, instances = _visible(labelled, instance_map(labelled, settings.size, gsd))
@@ -67,6 +66,14 @@ def draw_scene(settings: SceneSettings, rng: np.random.Generator) -> Scene:
     polygons = np.array([polygon for polygon, _ in rectangles]).reshape(-1, 4, 2)
     categories = [str(shape.category) for shape in labelled]
     return Scene(image, polygons, categories, [difficulty for _, difficulty in rectangles], instances, layout, family, gsd)
+
+
+def _ground(extent: float, rng: np.random.Generator) -> Frame:
+    """Turned square that covers an image of `extent` metres; a small image shows some part of a larger place."""
+    side = max(_SPREAD * extent, _SMALLEST_GROUND)
+    spare = (side - _SPREAD * extent) / 2
+    x, y = extent / 2 + rng.uniform(-0.7, 0.7, 2) * spare
+    return Frame(float(x), float(y), float(rng.uniform(0, 2 * np.pi)), side, side)
 
 
 def _sampling_distance(bounds: tuple[float, float], part: tuple[float, float], rng: np.random.Generator) -> float:

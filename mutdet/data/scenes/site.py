@@ -52,7 +52,7 @@ class Site:
         return jitter(self.rng, self.palette.roofs[self.rng.integers(len(self.palette.roofs))], 9.0)
 
     def chance(self, probability: float) -> bool:
-        """True with a probability; densities apply to `occupied` instead."""
+        """True with a probability, whatever the scene's density."""
         return bool(self.rng.random() < probability)
 
     def occupied(self, probability: float) -> bool:
@@ -65,7 +65,7 @@ class Site:
         return self.stock.add(shape, float(place[0]), float(place[1]), frame.angle + heading)
 
     def plant(self, frame: Frame, count: int, smallest: float = 1.2, largest: float = 4.0) -> None:
-        """Trees at random free places of a frame, some in clumps."""
+        """Trees of a radius between two bounds (metres) at random free places of a frame."""
         for _ in range(count):
             x, y = self.rng.uniform(-0.5, 0.5, 2) * (frame.length, frame.width)
             self.plant_at(frame, x, y, float(self.rng.uniform(smallest, largest)))

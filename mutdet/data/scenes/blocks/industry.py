@@ -5,7 +5,7 @@ import numpy as np
 from mutdet.data.scenes.blocks.paving import slabs
 from mutdet.data.scenes.frame import Frame
 from mutdet.data.scenes.objects.buildings import flat_roof
-from mutdet.data.scenes.objects.plants import storage_tank
+from mutdet.data.scenes.objects.facilities import storage_tank
 from mutdet.data.scenes.objects.vehicles import car, container, lorry
 from mutdet.data.scenes.site import Site
 

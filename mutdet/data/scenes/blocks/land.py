@@ -6,7 +6,7 @@ import numpy as np
 
 from mutdet.data.scenes.frame import Frame
 from mutdet.data.scenes.objects.buildings import gabled_roof
-from mutdet.data.scenes.objects.plants import storage_tank
+from mutdet.data.scenes.objects.facilities import storage_tank
 from mutdet.data.scenes.objects.vehicles import car, lorry
 from mutdet.data.scenes.palette import jitter
 from mutdet.data.scenes.site import Site

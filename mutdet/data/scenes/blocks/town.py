@@ -6,7 +6,7 @@ import numpy as np
 
 from mutdet.data.scenes.frame import Frame, rectangle
 from mutdet.data.scenes.objects.buildings import flat_roof, gabled_roof
-from mutdet.data.scenes.objects.plants import court_surface, helipad, tennis_court
+from mutdet.data.scenes.objects.facilities import court_surface, helipad, tennis_court
 from mutdet.data.scenes.objects.vehicles import car
 from mutdet.data.scenes.site import Site
 from mutdet.data.scenes.things import disc

@@ -28,7 +28,9 @@ def storage_tank(rng: np.random.Generator, diameter: float, sun: Sun, angle: flo
         inner = darker(paint, 0.88)
         parts += [Part(disc(0, 0, 0.9 * radius), darker(paint, 0.5)), Part(moved(disc(0, 0, 0.82 * radius), *(0.08 * radius * away)), inner)]
     else:
-        parts += [Part(moved(disc(0, 0, (0.92 - 0.14 * step) * radius), *(-0.03 * step * radius * away)), darker(paint, 0.93 + 0.025 * step)) for step in range(1, 6)]
+        for step in range(1, 6):
+            ring = moved(disc(0, 0, (0.92 - 0.14 * step) * radius), *(-0.03 * step * radius * away))
+            parts.append(Part(ring, darker(paint, 0.93 + 0.025 * step)))
         parts += _seams(rng, radius, paint)
     turn = rng.uniform(0, 2 * np.pi)
     ladder = rectangle(0, -0.035 * radius, 0.96 * radius, 0.035 * radius) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])

@@ -1,0 +1,98 @@
+"""Charts as SVG data URIs that are readable on light and on dark ground."""
+
+import base64
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from mutdet.reporting.blocks import Picture
+
+Line = tuple[ArrayLike, ArrayLike]
+COLOURS = ["#2f7ed8", "#e07a1f", "#2a9d62", "#c2408a", "#8a6fd1", "#b58900", "#17a2b8", "#d1495b"]
+_GREY = "#80868f"
+_POINTS = 300
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mutdet",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["system-ui", "Helvetica", "Arial", "DejaVu Sans"],
+    "font.size": 10,
+    "text.color": _GREY,
+    "axes.labelcolor": _GREY,
+    "axes.edgecolor": _GREY,
+    "xtick.color": _GREY,
+    "ytick.color": _GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": _GREY,
+    "grid.alpha": 0.2,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
+logging.getLogger("matplotlib.font_manager").setLevel("ERROR")
+
+
+def histogram(values: np.ndarray, caption: str, label: str, *, bins: int = 40, upper: float | None = None) -> Picture:
+    """Counts of values; what exceeds `upper` counts in the last bin."""
+    clipped = values if upper is None else np.minimum(values, upper)
+    figure, axes = _axes(label, "count")
+    whole = values.dtype.kind in "iu" and len(values) and np.ptp(clipped) < bins
+    edges: Any = np.arange(clipped.min(), clipped.max() + 2) - 0.5 if whole else bins
+    axes.hist(clipped, bins=edges, color=COLOURS[0], alpha=0.85)
+    return _picture(figure, caption)
+
+
+def lines(curves: Mapping[str, Line], caption: str, x_label: str, y_label: str, *, logarithmic: bool = False, unit_square: bool = False) -> Picture:
+    """Curves by name; long ones are thinned out evenly. With `unit_square` both axes run from 0 to 1."""
+    figure, axes = _axes(x_label, y_label)
+    for number, (name, (x, y)) in enumerate(curves.items()):
+        count = len(np.asarray(x))
+        chosen = np.unique(np.linspace(0, count - 1, min(count, _POINTS)).astype(int))
+        style = ["-", "--", ":"][number // len(COLOURS) % 3]
+        axes.plot(np.asarray(x)[chosen], np.asarray(y)[chosen], style, color=COLOURS[number % len(COLOURS)], linewidth=1.6, label=name)
+    if logarithmic:
+        axes.set_yscale("log")
+    if unit_square:
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.02))
+    if curves:
+        axes.legend(loc="best", labelspacing=0.3)
+    return _picture(figure, caption)
+
+
+def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], caption: str, label: str) -> Picture:
+    """Horizontal bars: one group of bars per name, one bar per entry of `groups`."""
+    figure, axes = _axes(label, "", height=0.9 + 0.2 * len(names) * (1 + 0.6 * (len(groups) - 1)))
+    thickness = 0.8 / len(groups)
+    for number, (name, values) in enumerate(groups.items()):
+        places = np.arange(len(names)) + (number - (len(groups) - 1) / 2) * thickness
+        axes.barh(places, values, thickness * 0.92, color=COLOURS[number % len(COLOURS)], label=name, alpha=0.9)
+    axes.set_yticks(np.arange(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    if len(groups) > 1:
+        axes.legend(loc="lower right")
+    return _picture(figure, caption)
+
+
+def _axes(x_label: str, y_label: str, height: float = 3.0) -> tuple[Figure, Axes]:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(4.8, height), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set(xlabel=x_label, ylabel=y_label)
+    return figure, axes
+
+
+def _picture(figure: Figure, caption: str) -> Picture:
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return Picture(f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}", caption)

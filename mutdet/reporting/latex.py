@@ -1,0 +1,47 @@
+"""The comparison as a LaTeX table for booktabs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mutdet.reporting.numbers import MISSING, gained, measured, percent, training_length
+
+_SPECIAL = {"\\": r"\textbackslash{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}, "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_SHOWN = {"voc07_ap50": "AP$_{50}$", "voc07_ap75": "AP$_{75}$", "voc07_ap50_95": "AP$_{50:95}$", "area_ap50": "AP$_{50}$ (area)", "recall_50": "recall"}
+
+
+def latex_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
+    """`table` environment; needs the package booktabs. Figures in percent, gains in points in brackets."""
+    headers = ["experiment", "labels", "length", *_SHOWN.values()]
+    body = [" & ".join([escape(row["experiment"]), escape(_share(row)), escape(training_length(row)), *(_cell(row, name) for name in _SHOWN)]) for row in rows]
+    sets = sorted({f"{row['dataset']} {row['split']}" for row in rows})
+    text = caption or f"Experiments on {', '.join(sets)}: AP by VOC07's 11 points, and class-agnostic recall, in percent."
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(text)}}}",
+        rf"\begin{{tabular}}{{lll{'r' * len(_SHOWN)}}}",
+        r"\toprule",
+        " & ".join(headers) + r" \\",
+        r"\midrule",
+        *(line + r" \\" for line in body),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text with LaTeX's special characters made harmless."""
+    return "".join(_SPECIAL.get(sign, sign) for sign in text)
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    return MISSING if row["fraction"] is None or row["epochs"] == 0 else f"{percent(row['fraction'], 0)} %"
+
+
+def _cell(row: Mapping[str, Any], measure: str) -> str:
+    gain = gained(row, measure).replace("−", "-")
+    number = measured(row, measure).replace("±", r"\pm")
+    body = f"{number}\\,({gain})" if gain else number
+    return "--" if row[measure] is None else f"${body}$"

@@ -1,0 +1,126 @@
+"""Section of figures: AP, recall before fine-tuning, classes, precision-recall curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow.compute as pc
+
+from mutdet.reporting.blocks import Block, Charts, Note, Section, Table
+from mutdet.reporting.charts import Line, bars, lines
+from mutdet.reporting.comparison import compare
+from mutdet.reporting.numbers import MISSING, gained, measured, percent, training_length
+from mutdet.reporting.run_folder import RunFolder
+from mutdet.settings.report import ReportSettings
+from mutdet.tables.evaluation import ALL, MEAN, VOC07
+from mutdet.tables.read import read_table
+
+Row = dict[str, Any]
+_CURVE_CLASSES = 12
+_CURVE_THRESHOLD = 0.5
+
+
+def read_evaluations(run: RunFolder) -> list[Row]:
+    """Rows of all evaluation tables of a run."""
+    tables = (run.table("evaluate", name, "evaluation.parquet") for name in run.folders("evaluate"))
+    return [row for table in tables if table is not None for row in table.to_pylist()]
+
+
+def results_section(run: RunFolder, settings: ReportSettings) -> Section:
+    """Experiments side by side."""
+    section = Section("results", "Results")
+    evaluation = read_evaluations(run)
+    if not evaluation:
+        section.blocks.append(Note("There is no evaluation yet, so there is nothing to compare."))
+        return section
+    rows = compare(evaluation, settings.baseline)
+    tuned = [row for row in rows if row["epochs"] != 0]
+    section.blocks += _precision_blocks(tuned, settings.baseline)
+    section.blocks += _recall_blocks(evaluation, rows, settings.baseline)
+    section.blocks += _class_blocks(evaluation)
+    section.blocks += _curve_blocks(run)
+    return section
+
+
+def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
+    shown = [row for row in rows if row["voc07_ap50"] is not None or row["area_ap50"] is not None]
+    if not shown:
+        return [Note("No experiment has an average precision: nothing has been fine-tuned, or no class has a label.")]
+    measures = {"voc07_ap50": "AP50", "voc07_ap75": "AP75", "voc07_ap50_95": "AP50:95", "area_ap50": "AP50 area", "area_ap75": "AP75 area"}
+    headers = ["experiment", "pre-training", "labels", "length", "seeds", *measures.values(), f"gain over {baseline}, AP50"]
+    cells = [
+        [
+            row["experiment"],
+            row["pretrain"] or MISSING,
+            f"{percent(row['fraction'], 0)} %" if row["fraction"] is not None else MISSING,
+            training_length(row),
+            str(row["seeds"]),
+            *(measured(row, measure) for measure in measures),
+            gained(row, "voc07_ap50") or MISSING,
+        ]
+        for row in shown
+    ]
+    caption = f"Average precision after fine-tuning in percent, mean over classes ({_sets(shown)}); VOC07's 11 points unless it says area, ± spread over seeds."
+    strong = _best(shown, list(measures), offset=5)
+    return [Table(headers, cells, caption, strong)]
+
+
+def _recall_blocks(evaluation: Sequence[Row], rows: Sequence[Row], baseline: str) -> list[Block]:
+    wanted = {row["experiment"]: row for row in rows if row["epochs"] == 0 and row["recall_50"] is not None}
+    found = {(row["experiment"], row["threshold"]): row for row in evaluation if row["category"] == ALL and row["metric"].startswith("recall@")}
+    thresholds = sorted({threshold for _, threshold in found})
+    if not wanted:
+        return [Note("No detector was evaluated before fine-tuning (a finetune variant with epochs: 0), so there is no recall of pre-training alone.")]
+    boxes = next(iter(wanted.values()))["recall_boxes"]
+    cells = []
+    for name, row in wanted.items():
+        values = [measured(row, "recall_50") if t == 0.5 else percent(found[name, t]["recall"]) if (name, t) in found else MISSING for t in thresholds]
+        cells.append([name, row["pretrain"] or MISSING, *values, gained(row, "recall_50") or MISSING])
+    headers = ["experiment", "pre-training", *(f"IoU {threshold:g}" for threshold in thresholds), f"gain over {baseline}, IoU 0.5"]
+    caption = f"Class-agnostic recall before fine-tuning in percent: share of the labelled objects that the {boxes} best boxes of each image cover."
+    return [Table(headers, cells, caption, _best(list(wanted.values()), ["recall_50"], offset=2 + thresholds.index(0.5)))]
+
+
+def _class_blocks(evaluation: Sequence[Row]) -> list[Block]:
+    cells = {(row["category"], row["experiment"]): row for row in evaluation if row["metric"] == VOC07 and row["threshold"] == 0.5 and row["epochs"] != 0}
+    cells = {key: row for key, row in cells.items() if key[0] != MEAN and row["ap"] is not None}
+    if not cells:
+        return []
+    classes, experiments = sorted({key[0] for key in cells}), list(dict.fromkeys(key[1] for key in cells))
+    positives = {key[0]: row["positives"] for key, row in cells.items()}
+    values = {experiment: [cells[name, experiment]["ap"] if (name, experiment) in cells else None for name in classes] for experiment in experiments}
+    rows = [[name, str(positives[name]), *(percent(values[experiment][i]) for experiment in experiments)] for i, name in enumerate(classes)]
+    table = Table(["class", "objects", *experiments], rows, "AP50 (VOC07) of each class in percent, and its labelled objects in the images evaluated.")
+    groups = {experiment: [100 * (value or 0.0) for value in values[experiment]] for experiment in experiments}
+    return [table, Charts([bars(classes, groups, "AP50 of each class", "AP50, percent")])]
+
+
+def _curve_blocks(run: RunFolder) -> list[Block]:
+    curves: dict[str, dict[str, Line]] = {}
+    for experiment in run.folders("evaluate"):
+        for path in sorted((run.root / "evaluate" / experiment).rglob("curves.parquet")):
+            table = read_table(path).filter(pc.field("threshold") == _CURVE_THRESHOLD)
+            for category in sorted(set(table["category"].to_pylist())):
+                rows = table.filter(pc.field("category") == category)
+                curves.setdefault(category, {})[experiment] = (rows["recall"].to_numpy(), rows["precision"].to_numpy())
+    if not curves:
+        return [Note("There are no precision-recall curves.")]
+    charts = [
+        lines(by_experiment, f"{category}: precision against recall at IoU 0.5", "recall", "precision", unit_square=True)
+        for category, by_experiment in list(curves.items())[:_CURVE_CLASSES]
+    ]
+    left = len(curves) - _CURVE_CLASSES
+    return [Charts(charts), *([Note(f"{left} more classes have curves; see evaluate/<experiment>/.")] if left > 0 else [])]
+
+
+def _sets(rows: Sequence[Row]) -> str:
+    return ", ".join(sorted({f"{row['dataset']} {row['split']}" for row in rows}))
+
+
+def _best(rows: Sequence[Row], measures: Sequence[str], offset: int) -> frozenset[tuple[int, int]]:
+    """Cells of the highest figure in each column, where rows differ."""
+    best = set()
+    for column, measure in enumerate(measures):
+        values = [row[measure] for row in rows if row[measure] is not None]
+        if len(set(values)) > 1:
+            best |= {(i, offset + column) for i, row in enumerate(rows) if row[measure] == max(values)}
+    return frozenset(best)

@@ -1,0 +1,71 @@
+"""Section of loss curves."""
+
+import re
+from collections import defaultdict
+
+import numpy as np
+import pyarrow.compute as pc
+
+from mutdet.reporting.blocks import Block, Charts, Note, Section
+from mutdet.reporting.charts import Line, lines
+from mutdet.reporting.run_folder import RunFolder
+from mutdet.settings.report import ReportSettings
+
+_TOTAL = "loss/total"
+_PREFIX = "loss/"
+_LAYER = re.compile(r"\d+$")
+
+
+def trainings_section(run: RunFolder, settings: ReportSettings) -> Section:
+    """Total loss of all trainings of a stage, and the parts of each pre-training."""
+    section = Section("trainings", "Trainings")
+    for stage, title in (("pretrain", "Pre-training"), ("finetune", "Fine-tuning")):
+        section.blocks += _stage_blocks(run, stage, title)
+    if not section.blocks:
+        section.blocks.append(Note("Nothing has been trained yet."))
+    return section
+
+
+def _stage_blocks(run: RunFolder, stage: str, title: str) -> list[Block]:
+    logs = {variant: _log(run, stage, variant) for variant in run.folders(stage)}
+    totals = {variant: curves[_TOTAL] for variant, curves in logs.items() if _TOTAL in curves}
+    untrained = sorted(set(logs) - set(totals))
+    blocks: list[Block] = []
+    if totals:
+        charts = [lines(totals, f"{title}: total loss", "step", "loss", logarithmic=_positive(totals))]
+        for variant in totals:
+            parts = _terms(logs[variant])
+            if parts:
+                caption = f"{title} {variant}: terms of the loss, layers and branches added up"
+                charts.append(lines(parts, caption, "step", "loss", logarithmic=_positive(parts)))
+        blocks.append(Charts(charts))
+    if untrained:
+        blocks.append(Note(f"{title}: {', '.join(untrained)} took no training step."))
+    return blocks
+
+
+def _log(run: RunFolder, stage: str, variant: str) -> dict[str, Line]:
+    """Curves by name: steps and values."""
+    table = run.table(stage, variant, "log.parquet", columns=["step", "name", "value"])
+    curves: dict[str, Line] = {}
+    if table is None:
+        return curves
+    for name in sorted(set(table["name"].to_pylist())):
+        rows = table.filter(pc.field("name") == name)
+        curves[name] = (rows["step"].to_numpy(), rows["value"].to_numpy())
+    return curves
+
+
+def _terms(curves: dict[str, Line]) -> dict[str, Line]:
+    """Curves added up by the last part of their names, such as `class` or `angle`."""
+    sums: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    for name, (steps, values) in curves.items():
+        if name.startswith(_PREFIX) and name != _TOTAL:
+            term = _LAYER.sub("", name.rsplit("/", 1)[-1])
+            for step, value in zip(np.asarray(steps), np.asarray(values), strict=True):
+                sums[term][step] += value
+    return {term: (sorted(points), [points[step] for step in sorted(points)]) for term, points in sums.items()}
+
+
+def _positive(curves: dict[str, Line]) -> bool:
+    return all(np.min(values) > 0 for _, values in curves.values())

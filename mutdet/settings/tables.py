@@ -1,0 +1,22 @@
+"""Settings of the tables that put experiments side by side."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from mutdet.settings.base import Files, Settings, Variant
+
+
+class TablesSettings(Settings):
+    """One table; experiments that differ in nothing but the seed share a row."""
+
+    experiments: list[Variant] = Field([], description="Variants of finetune to compare, in the order of the rows; empty takes all.")
+    baseline: str = Field("none", description="Pre-training method that gains are measured against, where the table has such a row.")
+    caption: str = Field("", description="Caption of the LaTeX table; empty names the data sets.")
+
+
+class TablesFiles(Files):
+    """Put the figures of several experiments side by side."""
+
+    evaluations: list[Path] = Field(description="Tables of figures (evaluation.parquet), one per experiment.")
+    output: Path = Field(description="Table to write (.parquet); the same as .csv and as LaTeX (.tex) goes beside it.")

@@ -1,0 +1,121 @@
+"""The fast generator against segment-anything's own, mask for mask."""
+
+import numpy as np
+import pytest
+import torch
+from segment_anything import SamAutomaticMaskGenerator
+
+from mutdet.proposals.automatic_masks import AutomaticMasks
+from mutdet.proposals.decoders import FusedDecoder, StockDecoder
+from mutdet.proposals.mask import decode_mask
+from mutdet.proposals.stock_masks import StockMasks
+from mutdet.settings.masks import SamSettings
+
+SIZES = [(128, 128), (256, 256), (60, 100), (200, 333), (128, 40)]
+LOOSE = {"points_per_side": 6, "points_per_batch": 16, "pred_iou_thresh": 0.6, "stability_score_thresh": 0.7, "box_nms_thresh": 0.8}
+
+
+def stock_records(sam, image, **settings):
+    found = SamAutomaticMaskGenerator(sam, output_mode="coco_rle", **settings).generate(image)
+    return {
+        (m["segmentation"]["counts"].encode(), tuple(m["segmentation"]["size"]), m["area"], tuple(m["bbox"]), m["predicted_iou"], m["stability_score"],
+         tuple(m["point_coords"][0]))
+        for m in found
+    }  # fmt: skip
+
+
+def our_records(masks):
+    return {(m.counts, m.size, m.area, m.bbox, m.predicted_iou, m.stability_score, m.point) for m in masks}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("model", ["small_random_sam", "tiny_vit_sam"])
+def test_stock_decoder_gives_the_stock_generators_masks_bit_by_bit(size, model, request, make_tile):
+    sam, image = request.getfixturevalue(model), make_tile(*size, seed=sum(size))
+    ours = AutomaticMasks(sam, StockDecoder(sam), SamSettings(**LOOSE)).generate(image, "t")
+    expected = stock_records(sam, image, **LOOSE)
+    assert our_records(ours) == {record for record in expected if record[2]}
+    assert len(ours) > 3
+
+
+@pytest.mark.parametrize("changed", [{"pred_iou_thresh": 0.0}, {"stability_score_offset": 0.3}, {"box_nms_thresh": 0.3}, {"points_per_side": 3}])
+def test_settings_act_as_in_the_stock_generator(changed, tiny_vit_sam, make_tile):
+    image, settings = make_tile(96, 128, 5), {**LOOSE, **changed}
+    ours = AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), SamSettings(**settings)).generate(image, "t")
+    assert our_records(ours) == {record for record in stock_records(tiny_vit_sam, image, **settings) if record[2]}
+
+
+@pytest.mark.parametrize("model", ["small_random_sam", "tiny_vit_sam"])
+def test_fused_decoder_agrees_up_to_rounding(model, request, make_tile):
+    sam, image = request.getfixturevalue(model), make_tile(128, 128, 3)
+    settings = SamSettings(**{**LOOSE, "box_nms_thresh": 1.0})
+    stock = {(m.point, round(m.predicted_iou, 4)): m for m in AutomaticMasks(sam, StockDecoder(sam), settings).generate(image, "t")}
+    fused = {(m.point, round(m.predicted_iou, 4)): m for m in AutomaticMasks(sam, FusedDecoder(sam), settings).generate(image, "t")}
+    shared = stock.keys() & fused.keys()
+    assert len(shared) >= 0.98 * max(len(stock), len(fused)) > 3
+    different = sum(int((decode_mask(stock[k].size, stock[k].counts) != decode_mask(fused[k].size, fused[k].counts)).sum()) for k in shared)
+    assert different <= 1e-5 * len(shared) * 128 * 128
+
+
+@pytest.mark.parametrize("model", ["small_random_sam", "tiny_vit_sam"])
+def test_fused_logits(model, request):
+    sam = request.getfixturevalue(model)
+    side = sam.image_encoder.img_size
+    with torch.no_grad():
+        embedding = sam.image_encoder(torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
+        points = torch.rand(5, 2, generator=torch.Generator().manual_seed(1)) * side
+        rows, kinds = torch.tensor([0, 0, 2, 4]), torch.tensor([0, 2, 1, 1])
+        results = []
+        for decoder in (StockDecoder(sam), FusedDecoder(sam)):
+            decoded = decoder.decode(embedding, points)
+            results.append((decoded.predicted_iou, decoder.masks(decoded, rows, kinds)))
+    (stock_iou, stock_masks), (fused_iou, fused_masks) = results
+    torch.testing.assert_close(fused_iou, stock_iou, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(fused_masks, stock_masks, rtol=1e-4, atol=1e-4 * float(stock_masks.abs().max()))
+
+
+def test_fused_decoder_has_gradients_for_every_weight_it_uses(small_random_sam):
+    sam = small_random_sam
+    decoder = FusedDecoder(sam)
+    embedding = torch.randn(1, 128, 32, 32)
+    decoded = decoder.decode(embedding, torch.tensor([[10.0, 20.0], [100.0, 30.0]]))
+    (decoded.predicted_iou.sum() + decoder.masks(decoded, torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2])).sum()).backward()
+    unused = {name for name, parameter in sam.mask_decoder.named_parameters() if parameter.grad is None}
+    sam.zero_grad(set_to_none=True)
+    assert {name.split(".")[1] for name in unused} == {"0"}
+    assert all(name.startswith("output_hypernetworks_mlps.0.") for name in unused)
+
+
+def test_no_mask_passes(tiny_vit_sam, make_tile):
+    settings = SamSettings(points_per_side=3, pred_iou_thresh=1.0)
+    assert AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), settings).generate(make_tile(64, 64, 0), "t") == []
+
+
+def test_max_masks_keeps_the_highest_predicted_iou(tiny_vit_sam, make_tile):
+    image = make_tile(128, 128, 9)
+    every = AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), SamSettings(**LOOSE)).generate(image, "t")
+    some = AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), SamSettings(**LOOSE, max_masks=2)).generate(image, "t")
+    assert len(every) > 2
+    assert some == every[:2]
+    assert [m.predicted_iou for m in every] == sorted((m.predicted_iou for m in every), reverse=True)
+
+
+def test_batch_size_changes_no_fused_mask_by_more_than_rounding(small_random_sam, make_tile):
+    image = make_tile(256, 256, 4)
+    results = [
+        AutomaticMasks(small_random_sam, FusedDecoder(small_random_sam), SamSettings(**{**LOOSE, "points_per_batch": n})).generate(image, "t") for n in (5, 36)
+    ]
+    np.testing.assert_allclose([m.predicted_iou for m in results[0]], [m.predicted_iou for m in results[1]], atol=1e-4)
+
+
+@pytest.mark.parametrize("extra", [{"crop_n_layers": 1}, {"min_mask_region_area": 30}])
+def test_crops_and_small_regions_come_from_the_stock_generator(extra, tiny_vit_sam, make_tile):
+    image, settings = make_tile(100, 128, 6), {**LOOSE, **extra}
+    ours = StockMasks(tiny_vit_sam, SamSettings(**settings)).generate(image, "t")
+    assert our_records(ours) == {record for record in stock_records(tiny_vit_sam, image, **settings) if record[2]}
+    assert ours
+
+
+def test_stock_generator_without_any_mask(tiny_vit_sam, make_tile):
+    settings = SamSettings(points_per_side=3, pred_iou_thresh=1.0, crop_n_layers=1, min_mask_region_area=5)
+    assert StockMasks(tiny_vit_sam, settings).generate(make_tile(64, 64, 0), "t") == []

@@ -1,0 +1,88 @@
+"""The training loop, with a model of two numbers."""
+
+import pytest
+import torch
+from drawn_tables import draw_tables
+from torch import nn
+
+from mutdet.settings.errors import UserError
+from mutdet.settings.training import TrainingSettings
+from mutdet.training.loop import Trainer
+from mutdet.training.pseudo_objects import read_pseudo_objects
+from mutdet.training.tile_dataset import TileDataset
+from mutdet.training.tile_index import TileIndex
+
+SETTINGS = TrainingSettings(epochs=3, batch=2, image_size=32, learning_rate=0.05, threads=1, log_every=1, checkpoint_minutes=1e-9)
+
+
+class _Stop(Exception):
+    """Stands for a process that is killed."""
+
+
+class _Model(nn.Module):
+    def __init__(self, stop_at: int | None = None, bad_at: int | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, -1.0]))
+        self.dropout = nn.Dropout(0.5)
+        self.calls, self.stop_at, self.bad_at = 0, stop_at, bad_at
+
+    def losses(self, batch, generator):
+        self.calls += 1
+        if self.calls == self.stop_at:
+            raise _Stop
+        noise = torch.rand((), generator=generator)
+        fit = (self.dropout(self.weight) * batch.images.mean() - 1.0).square().mean() + noise * self.weight.abs().sum()
+        bad = self.weight.sum() * (float("nan") if self.calls == self.bad_at else 0.0)
+        return {"fit": fit, "bad": bad}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    drawn = draw_tables(tmp_path_factory.mktemp("drawn"), 4)
+    index = TileIndex.read(drawn.tiles)
+    return TileDataset(index, read_pseudo_objects(drawn.pseudo_labels, index, 0.0, 12, None), SETTINGS, "test")
+
+
+def _run(dataset, state, workers=0, settings=SETTINGS, **options):
+    model = _Model(**options)
+    log = Trainer(model, model.losses, [], dataset, settings, "test").run(state, "me", workers)
+    return log.rows, model.weight.tolist(), model.calls
+
+
+def test_resumed_training_equals_an_uninterrupted_one(dataset, tmp_path):
+    rows, weight, calls = _run(dataset, tmp_path / "whole")
+    assert calls == 6
+    for stop_at in (1, 4, 6):
+        state = tmp_path / str(stop_at)
+        with pytest.raises(_Stop):
+            _run(dataset, state, stop_at=stop_at)
+        assert _run(dataset, state) == (rows, weight, 6 - (stop_at - 1))
+
+
+def test_finished_training_is_not_repeated(dataset, tmp_path):
+    rows, weight, _ = _run(dataset, tmp_path)
+    assert _run(dataset, tmp_path) == (rows, weight, 0)
+
+
+def test_workers_change_nothing(dataset, tmp_path):
+    assert _run(dataset, tmp_path / "0") == _run(dataset, tmp_path / "2", workers=2)
+
+
+def test_log_holds_every_loss_and_their_sum(dataset, tmp_path):
+    rows, _, _ = _run(dataset, tmp_path)
+    values = {(step, name): value for step, _, name, value in rows}
+    assert values[3, "loss/total"] == pytest.approx(values[3, "loss/fit"] + values[3, "loss/bad"])
+    assert [epoch for step, epoch, name, _ in rows if name == "loss/total"] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+
+
+def test_loss_that_is_not_finite_stops_the_training(dataset, tmp_path):
+    with pytest.raises(UserError, match=r"not finite in step 2: fit [\d.]+, bad nan, total nan"):
+        _run(dataset, tmp_path, bad_at=3)
+
+
+def test_gradients_are_clipped(dataset, tmp_path):
+    model = _Model()
+    settings = SETTINGS.model_copy(update={"clip_norm": 1e-6})
+    trainer = Trainer(model, model.losses, [], dataset, settings, "test")
+    trainer.run(tmp_path, "me")
+    assert model.weight.grad.norm() <= 1.1e-6
