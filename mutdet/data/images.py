@@ -26,6 +26,8 @@ _GDAL_OPTIONS = {
 }
 _WHOLE_PIXELS = 1 << 24
 """Images up to this size are decoded whole and once."""
+_BLOCK_PIXELS = 1 << 22
+"""Pixels whose stored values are in memory at a time."""
 _SAMPLE_SIDE = 1024
 """Longest side of the reduced image that percentiles are taken from."""
 
@@ -78,19 +80,27 @@ class ImageReader:
         Raises:
             UserError: the file is damaged or cut off.
         """
-        step = max(1, _WHOLE_PIXELS // self.width)
+        step = max(1, _BLOCK_PIXELS // self.width)
         for start in range(0, self.height, step):
             self._decode(start, min(start + step, self.height))
 
     def _decode(self, start: int, stop: int) -> NDArray[np.uint8]:
-        with _reading(self._path):
-            values = self._source.read(self._chosen, window=PixelWindow(0, start, self.width, stop - start))
+        rows = np.empty((stop - start, self.width, 3), np.uint8)
+        step = max(1, _BLOCK_PIXELS // self.width)
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
+            with _reading(self._path):
+                values = self._source.read(self._chosen, window=PixelWindow(0, first, self.width, last - first))
+            rows[first - start : last - start] = self._to_rgb(values)
+        return rows
+
+    def _to_rgb(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """[H, W, 3], or [H, W, 1] for grey, of stored values [1 or 3, H, W]."""
         if self._palette is not None:
             return self._palette[np.minimum(values[0], len(self._palette) - 1)]
         if self._stretch is None:
             self._stretch = self._find_stretch()
-        scaled = self._stretch.apply(values)
-        return np.ascontiguousarray(np.broadcast_to(scaled.transpose(1, 2, 0), (*scaled.shape[1:], 3)))
+        return self._stretch.apply(values).transpose(1, 2, 0)
 
     def _find_stretch(self) -> Stretch:
         kind = np.dtype(self._source.dtypes[self._chosen[0] - 1])

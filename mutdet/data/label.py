@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mutdet.settings.errors import UserError
 
 OnBadLabel = Callable[[UserError], None]
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,6 @@ def _finite(text: str, position: int) -> float:
         number = float(text)
     except ValueError:
         raise ValueError(f"coordinate {position} is {text!r}, not a number") from None
-    if not abs(number) <= np.finfo(np.float32).max:
+    if not abs(number) <= _LARGEST:
         raise ValueError(f"coordinate {position} is {text!r}, not a finite number")
     return number

@@ -17,7 +17,7 @@ from mutdet.data.windows import Window, select_windows
 from mutdet.settings.datasets import DatasetSettings, SourceImage, missing_label
 from mutdet.settings.errors import UserError
 
-_SPOOL_MEMORY = 1 << 28
+_SPOOL_MEMORY = 1 << 26
 """Bytes of encoded tiles of one image that stay in memory; what is beyond goes to a temporary file."""
 
 
@@ -42,14 +42,14 @@ class ShardTiles:
     def __init__(self, name: str, dataset: DatasetSettings, images: Sequence[SourceImage], *, annotated: bool, bad: BadInput, spool_folder: Path) -> None:
         self.counts: Counter[str] = Counter(images=0, tiles=0, dropped_windows=0, padded_tiles=0, rotated_images=0)
         self._name, self._dataset, self._annotated, self._bad, self._spool_folder = name, dataset, annotated, bad, spool_folder
-        self._windows: dict[str, list[Window]] = {}
+        self._plans: dict[str, tuple[list[Window], int]] = {}
         self._images = {image.image_id: image for image in images}
         for image in images:
             try:
-                self._windows[image.image_id] = self._plan(image)
+                self._plans[image.image_id] = self._plan(image)
             except UserError as error:
                 bad.image(error)
-        self._order = sorted((window.tile_id(image_id), image_id) for image_id, windows in self._windows.items() for window in windows)
+        self._order = sorted((window.tile_id(image_id), image_id) for image_id, (windows, _) in self._plans.items() for window in windows)
 
     def __len__(self) -> int:
         return len(self._order)
@@ -65,11 +65,9 @@ class ShardTiles:
             if not len(spool):
                 spool.close()
 
-    def _plan(self, image: SourceImage) -> list[Window]:
+    def _plan(self, image: SourceImage) -> tuple[list[Window], int]:
         with open_image(image.path, self._dataset.bands, self._dataset.stretch) as reader:
-            windows, dropped = select_windows(reader.width, reader.height, self._dataset)
-        self.counts["dropped_windows"] += dropped
-        return windows
+            return select_windows(reader.width, reader.height, self._dataset)
 
     def _cut_or_skip(self, image: SourceImage) -> "_Spool":
         counts: Counter[str] = Counter()
@@ -85,9 +83,10 @@ class ShardTiles:
 
     def _cut(self, image: SourceImage, spool: "_Spool", counts: Counter[str]) -> None:
         labels = TileLabels(self._labels(image, counts), self._dataset.label_fraction, counts) if self._annotated else None
+        windows, counts["dropped_windows"] = self._plans[image.image_id]
         counts["rotated_images"] += warn_of_orientation(image.path)
         with open_image(image.path, self._dataset.bands, self._dataset.stretch) as reader:
-            for window, tile in cut_windows(reader, self._windows[image.image_id], self._dataset.window, self._dataset.pad_colour):
+            for window, tile in cut_windows(reader, windows, self._dataset.window, self._dataset.pad_colour):
                 scale = self._dataset.window / window.side
                 row = {
                     "tile_id": window.tile_id(image.image_id),

@@ -13,6 +13,8 @@ from mutdet.data.windows import Window
 from mutdet.geometry.polygons import areas, clip_areas, horizontal_boxes
 
 _TRUNCATED = 2
+_ROUNDING = 1e-9
+"""Share of an object's area that may be the rounding of an empty intersection."""
 
 
 class TileLabels:
@@ -43,20 +45,21 @@ class TileLabels:
         """Labels of a tile: whole polygons in tile pixels (`scale` tile pixels per source pixel), category, difficulty; in the file's order."""
         x0, y0, x1, y1 = window.x, window.y, window.x + window.side, window.y + window.side
         near = np.flatnonzero((self._boxes[:, 0] < x1) & (self._boxes[:, 1] < y1) & (self._boxes[:, 2] > x0) & (self._boxes[:, 3] > y0))
-        inside = clip_areas(self._measured[near], x0, y0, x1, y1)
-        enough = (inside > 0) & (inside >= self._label_fraction * self._areas[near])
-        kept = near[enough]
-        whole = np.all((self._boxes[kept] >= (x0, y0, -np.inf, -np.inf)) & (self._boxes[kept] <= (np.inf, np.inf, x1, y1)), axis=1)
+        share = clip_areas(self._measured[near], x0, y0, x1, y1) / self._areas[near]
+        whole = np.all((self._boxes[near] >= (x0, y0, -np.inf, -np.inf)) & (self._boxes[near] <= (np.inf, np.inf, x1, y1)), axis=1)
+        touching = whole | (share > _ROUNDING)
+        enough = whole | (touching & (share >= self._label_fraction))
+        kept, complete = near[enough], whole[enough]
         self._placed[kept] = True
         self._counts["kept_objects"] += len(kept)
-        self._counts["truncated_objects"] += int(np.count_nonzero(~whole))
-        self._counts["objects_below_label_fraction"] += int(np.count_nonzero((inside > 0) & ~enough))
+        self._counts["truncated_objects"] += int(np.count_nonzero(~complete))
+        self._counts["objects_below_label_fraction"] += int(np.count_nonzero(touching & ~enough))
         polygons = (self._polygons[kept] - (x0, y0)) * scale
-        return [self._row(index, polygon, complete) for index, polygon, complete in zip(kept, polygons, whole, strict=True)]
+        return [self._row(index, polygon, inside) for index, polygon, inside in zip(kept, polygons, complete, strict=True)]
 
-    def _row(self, index: int, polygon: NDArray[np.float64], complete: bool) -> dict[str, Any]:
+    def _row(self, index: int, polygon: NDArray[np.float64], inside: bool) -> dict[str, Any]:
         label = self._labels[index]
-        return {"polygon": polygon.ravel().tolist(), "category": label.category, "difficulty": label.difficulty if complete else _TRUNCATED}
+        return {"polygon": polygon.ravel().tolist(), "category": label.category, "difficulty": label.difficulty if inside else _TRUNCATED}
 
     def finish(self) -> None:
         """Count the objects that no window has taken."""

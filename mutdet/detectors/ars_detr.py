@@ -1,6 +1,7 @@
 """ARS-DETR: two-stage deformable DETR for rotated boxes (method-mutdet.md B)."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -103,14 +104,14 @@ class ArsDetr(nn.Module):
         content = self.query_content.expand(len(encoded.memory), -1, -1)
         boxes, angles = proposals.reference_boxes, proposals.reference_angles
         if denoising is None:
-            return Decoded(self.decoder(content, boxes, angles, None, memory, self.heads), None)
+            return Decoded(self.decoder(content, boxes, angles, None, memory, self._heads), None)
         outputs = self.decoder(
             torch.cat([denoising.content, content], dim=1),
             torch.cat([denoising.boxes, boxes], dim=1),
             torch.cat([denoising.angles, angles], dim=1),
             attention_mask(denoising, self.settings.queries),
             memory,
-            self.heads,
+            self._heads,
         )
         noised, matching = outputs.split(len(denoising))
         return Decoded(matching, noised)
@@ -171,6 +172,10 @@ class ArsDetr(nn.Module):
     def slow_parameters(self) -> list[str]:
         """Names of parameters that train at a tenth of the learning rate: backbone and sampling offsets."""
         return [name for name, _ in self.named_parameters() if any(part in name for part in SLOW)]
+
+    @property
+    def _heads(self) -> Sequence[DetectionHead]:
+        return cast(Sequence[DetectionHead], self.heads)
 
     def _collect(self, targets: Sequence[Targets], sizes: Tensor) -> BatchTargets:
         return collect_targets([t.boxes for t in targets], [t.labels for t in targets], sizes, self.settings.angle_bins)

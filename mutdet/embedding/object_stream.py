@@ -11,11 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from mutdet.settings.errors import UserError
-from mutdet.tables.read import iterate_batches, open_table
+from mutdet.tables.read import open_table
 from mutdet.tables.vectors import column_to_vectors
 
 BLOCK_ROWS = 2048
-_READ_ROWS = 256
 Key = tuple[str, int]
 
 
@@ -33,11 +32,18 @@ def embedding_width(paths: Sequence[Path]) -> int:
     return widths.pop()
 
 
+def row_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
+    """A table one row group at a time; unlike pyarrow's batches over a whole file, nothing of earlier groups stays in memory."""
+    file = open_table(path, columns)
+    for number in range(file.num_row_groups):
+        yield file.read_row_group(number, columns)
+
+
 def vector_blocks(paths: Sequence[Path]) -> Iterator[np.ndarray]:
     """Vectors [BLOCK_ROWS, D] float32 of all tables in key order; the last block may be shorter.
 
     Each table is sorted by (tile_id, mask_id); they are merged, so that blocks do not depend on how objects are cut
-    into shards. Memory holds one batch of each table and one block.
+    into shards. Memory holds one row group of each table and one block.
 
     Raises:
         UserError: a table is not sorted, or a key occurs twice.
@@ -58,12 +64,12 @@ def vector_blocks(paths: Sequence[Path]) -> Iterator[np.ndarray]:
 
 @dataclass
 class _Cursor:
-    """Place in one sorted table: the batch in memory and the first row not yet handed out."""
+    """Place in one sorted table: the row group in memory and the first row not yet handed out."""
 
     path: Path
-    batches: Iterator[tuple[list[Key], pa.Array]]
+    batches: Iterator[tuple[list[Key], pa.ChunkedArray]]
     keys: list[Key]
-    vectors: pa.Array
+    vectors: pa.ChunkedArray
     position: int = 0
 
     @property
@@ -71,7 +77,7 @@ class _Cursor:
         return self.keys[self.position]
 
     def take_below(self, limit: Key | None) -> np.ndarray:
-        """Rows of the batch in memory up to a key of another table."""
+        """Rows of the row group in memory up to a key of another table."""
         end = len(self.keys) if limit is None else bisect_left(self.keys, limit, self.position)
         if end == self.position:
             raise UserError("object occurs twice", file=self.path, record=self.head, remedy="image ids must be unique across the data sets of a run")
@@ -80,7 +86,7 @@ class _Cursor:
         return column_to_vectors(rows)
 
     def advance(self) -> bool:
-        """Read the next batch if this one is used up; false at the end of the table."""
+        """Read the next row group if this one is used up; false at the end of the table."""
         if self.position < len(self.keys):
             return True
         last = self.keys[-1]
@@ -107,14 +113,14 @@ def _merged_runs(paths: Sequence[Path]) -> Iterator[np.ndarray]:
             heappush(heap, (cursors[number].head, number))
 
 
-def _batches(path: Path) -> Iterator[tuple[list[Key], pa.Array]]:
-    for batch in iterate_batches(path, ["tile_id", "mask_id", "embedding"], _READ_ROWS):
-        keys = list(zip(batch["tile_id"].to_pylist(), batch["mask_id"].to_pylist(), strict=True))
+def _batches(path: Path) -> Iterator[tuple[list[Key], pa.ChunkedArray]]:
+    for group in row_groups(path, ["tile_id", "mask_id", "embedding"]):
+        keys = list(zip(group["tile_id"].to_pylist(), group["mask_id"].to_pylist(), strict=True))
         for before, after in pairwise(keys):
             if not before < after:
                 raise _unsorted(path, after)
         if keys:
-            yield keys, batch["embedding"]
+            yield keys, group["embedding"]
 
 
 def _unsorted(path: Path, key: Key) -> UserError:

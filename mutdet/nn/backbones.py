@@ -86,7 +86,7 @@ class SwinBackbone(Backbone):
     def forward(self, images: Tensor) -> list[Tensor]:
         """[B, 3, H, W] to maps of stride 8, 16 and 32."""
         x = images
-        outputs = []
+        outputs: list[Tensor] = []
         for index, stage in enumerate(self.features):
             x = stage(x)
             if index in (3, 5, 7):

@@ -1,5 +1,6 @@
 """Decoder: queries attend to each other and, along their rotated boxes, to the encoder's memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,9 +82,7 @@ class Decoder(nn.Module):
         self.position = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, width))
         self.norm = nn.LayerNorm(width)
 
-    def forward(
-        self, content: Tensor, boxes: Tensor, angles: Tensor, mask: Tensor | None, memory: Memory, heads: nn.ModuleList
-    ) -> LayerOutputs:
+    def forward(self, content: Tensor, boxes: Tensor, angles: Tensor, mask: Tensor | None, memory: Memory, heads: Sequence[DetectionHead]) -> LayerOutputs:
         """Refine boxes layer by layer.
 
         Each layer's reference is detached, but its loss also reaches the previous layer's box through the undetached one.

@@ -48,7 +48,12 @@ def make_denoising_queries(targets: BatchTargets, embedding: nn.Embedding, setti
     if most == 0 or settings.denoising_queries == 0:
         return None
     groups = max(1, settings.denoising_queries // most)
-    labels, boxes, angles = (targets.pad(part)[:, None, None].expand(-1, groups, 2, *([-1] * part.ndim)) for part in (targets.labels, targets.boxes, targets.angles))
+
+    def copies(rows: Tensor) -> Tensor:
+        """[G, ...] to [B, groups, 2, M, ...]."""
+        return targets.pad(rows)[:, None, None].expand(-1, groups, 2, *[-1] * rows.ndim)
+
+    labels, boxes, angles = copies(targets.labels), copies(targets.boxes), copies(targets.angles)
     labels = _flip_labels(labels, embedding.num_embeddings, settings.denoising_label_noise, generator)
     boxes = _shift_sides(boxes, targets.scales[:, None, None, None], settings.denoising_box_noise, generator)
     angles = angles + _signed_noise(angles, generator) * settings.denoising_angle_noise * math.pi / 2

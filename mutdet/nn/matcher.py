@@ -36,9 +36,7 @@ class Matches:
 
 
 @torch.no_grad()
-def match(
-    logits: Tensor, boxes: Tensor, angle_logits: Tensor, targets: BatchTargets, settings: DetectorSettings, valid: Tensor | None = None
-) -> list[Matches]:
+def match(logits: Tensor, boxes: Tensor, angle_logits: Tensor, targets: BatchTargets, settings: DetectorSettings, valid: Tensor | None = None) -> list[Matches]:
     """Best one-to-one pairs in every layer and image, at most min(Q, M) in each.
 
     Args:

@@ -10,7 +10,8 @@ from mutdet.settings.detectors import NORM_GROUPS
 def _block(channels: int, width: int, kernel: int, stride: int) -> nn.Sequential:
     convolution = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.xavier_uniform_(convolution.weight)
-    return nn.Sequential(convolution, nn.GroupNorm(NORM_GROUPS, width))
+    # Two channels a group at least: the last level of a small tile is a single cell, and one number has no variance.
+    return nn.Sequential(convolution, nn.GroupNorm(min(NORM_GROUPS, width // 2), width))
 
 
 class ChannelMapper(nn.Module):

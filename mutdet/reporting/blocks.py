@@ -22,7 +22,6 @@ class Picture:
         caption: what it shows, for the eye and as alternative text.
     """
 
-    kind: ClassVar[str] = "picture"
     source: str
     caption: str
 
@@ -32,6 +31,14 @@ class Charts:
     """Pictures side by side, as many in a row as fit."""
 
     kind: ClassVar[str] = "charts"
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Wide, low pictures, one or two in a row."""
+
+    kind: ClassVar[str] = "strips"
     pictures: Sequence[Picture]
 
 
@@ -80,7 +87,7 @@ class Details:
     text: str
 
 
-Block = Note | Picture | Charts | Gallery | Table | Details
+Block = Note | Charts | Strips | Gallery | Table | Details
 
 
 @dataclass

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from mutdet.reporting.blocks import Picture
@@ -41,18 +42,25 @@ _STYLE: Any = {
 logging.getLogger("matplotlib.font_manager").setLevel("ERROR")
 
 
-def histogram(values: np.ndarray, caption: str, label: str, *, bins: int = 40, upper: float | None = None) -> Picture:
-    """Counts of values; what exceeds `upper` counts in the last bin."""
-    clipped = values if upper is None else np.minimum(values, upper)
+@mpl.rc_context(_STYLE)
+def histogram(values: np.ndarray, caption: str, label: str, *, bins: int = 40, limits: tuple[float, float] | None = None) -> Picture:
+    """Counts of at least one value, whole numbers one by one where they are few; what lies outside `limits` counts in the outer bins."""
+    clipped = np.asarray(values if limits is None else np.clip(values, *limits), float)
     figure, axes = _axes(label, "count")
-    whole = values.dtype.kind in "iu" and len(values) and np.ptp(clipped) < bins
-    edges: Any = np.arange(clipped.min(), clipped.max() + 2) - 0.5 if whole else bins
-    axes.hist(clipped, bins=edges, color=COLOURS[0], alpha=0.85)
+    least, most = limits or (clipped.min(), clipped.max())
+    if values.dtype.kind in "iu" and most - least < bins:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        edges = np.arange(least, most + 2) - 0.5
+    else:
+        margin = 0.0 if most - least > 1e-6 * max(abs(most), 1.0) else 0.5
+        edges = np.linspace(least - margin, most + margin, bins + 1)
+    axes.hist(clipped, bins=edges.tolist(), color=COLOURS[0], alpha=0.85)
     return _picture(figure, caption)
 
 
+@mpl.rc_context(_STYLE)
 def lines(curves: Mapping[str, Line], caption: str, x_label: str, y_label: str, *, logarithmic: bool = False, unit_square: bool = False) -> Picture:
-    """Curves by name; long ones are thinned out evenly. With `unit_square` both axes run from 0 to 1."""
+    """Curves by name; long ones are thinned out evenly. x is a whole number, or both axes run from 0 to 1 (`unit_square`)."""
     figure, axes = _axes(x_label, y_label)
     for number, (name, (x, y)) in enumerate(curves.items()):
         count = len(np.asarray(x))
@@ -63,11 +71,14 @@ def lines(curves: Mapping[str, Line], caption: str, x_label: str, y_label: str, 
         axes.set_yscale("log")
     if unit_square:
         axes.set(xlim=(0, 1.01), ylim=(0, 1.02))
-    if curves:
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(curves) > 1:
         axes.legend(loc="best", labelspacing=0.3)
     return _picture(figure, caption)
 
 
+@mpl.rc_context(_STYLE)
 def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], caption: str, label: str) -> Picture:
     """Horizontal bars: one group of bars per name, one bar per entry of `groups`."""
     figure, axes = _axes(label, "", height=0.9 + 0.2 * len(names) * (1 + 0.6 * (len(groups) - 1)))
@@ -83,16 +94,14 @@ def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], caption: s
     return _picture(figure, caption)
 
 
-def _axes(x_label: str, y_label: str, height: float = 3.0) -> tuple[Figure, Axes]:
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(4.8, height), layout="constrained")
-        axes = figure.add_subplot()
-        axes.set(xlabel=x_label, ylabel=y_label)
+def _axes(x_label: str, y_label: str, height: float = 2.7) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.3, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(xlabel=x_label, ylabel=y_label)
     return figure, axes
 
 
 def _picture(figure: Figure, caption: str) -> Picture:
     buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return Picture(f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}", caption)

@@ -11,8 +11,8 @@ import torch
 
 from mutdet.embedding.codebooks import Codebook
 from mutdet.embedding.rotated_crops import rotated_crops
-from mutdet.embedding.tile_images import decode_image
-from mutdet.reporting.blocks import Block, Charts, Note, Picture, Section
+from mutdet.embedding.tile_images import MEAN, STD, decode_image, normalised
+from mutdet.reporting.blocks import Block, Charts, Note, Picture, Section, Strips
 from mutdet.reporting.charts import lines
 from mutdet.reporting.drawing import picture
 from mutdet.reporting.numbers import percent, thousands
@@ -70,7 +70,10 @@ def _montage_blocks(run: RunFolder, variant: str, settings: ReportSettings) -> l
     crops = _crops(run, paths, np.concatenate([*chosen.values(), np.zeros(0, int)]), settings.crop_side)
     strips = [_strip([crops[int(row)] for row in rows if int(row) in crops], c, sizes[c], similarity[category == c].mean()) for c, rows in chosen.items()]
     shown = [strip for strip in strips if strip is not None]
-    return [Note(f"Crops of the {len(shown)} largest clusters, as the backbone sees them (long side across), most typical first."), Charts(shown)]
+    return [
+        Note(f"Crops of the {len(shown)} largest clusters, as the backbone sees them (long side across, grey outside the tile), most typical first."),
+        Strips(shown),
+    ]
 
 
 def _most_typical(rows: np.ndarray, similarity: np.ndarray, count: int) -> np.ndarray:
@@ -86,10 +89,10 @@ def _crops(run: RunFolder, paths: Sequence[Path], rows: np.ndarray, side: int) -
     tables = sorted((run.root / "partition").glob("*/unlabelled/*.parquet"))
     crops: dict[int, np.ndarray] = {}
     for tile_id, tile in run.tiles(tables, ["image"], list(by_tile)).items():
-        image = torch.from_numpy(decode_image(tile["image"], tile_id)).permute(2, 0, 1).float()
+        image = normalised(decode_image(tile["image"], tile_id))
         boxes = torch.tensor([[found[name] for name in _BOX] for _, found in by_tile[tile_id]])
-        cut = rotated_crops(image, boxes, side, _SURROUNDINGS).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-        crops.update(zip([row for row, _ in by_tile[tile_id]], cut, strict=True))
+        cut = rotated_crops(image, boxes, side, _SURROUNDINGS).permute(0, 2, 3, 1) * torch.tensor(STD) + torch.tensor(MEAN)
+        crops.update(zip([row for row, _ in by_tile[tile_id]], cut.clamp(0, 255).byte().numpy(), strict=True))
     return crops
 
 

@@ -14,7 +14,7 @@ from mutdet.geometry.polygons import fraction_inside
 from mutdet.reporting.blocks import Block, Gallery, Note, Picture, Section
 from mutdet.reporting.chosen_tiles import choose
 from mutdet.reporting.drawing import GREEN, RED, YELLOW, draw_outlines, enlarge, picture
-from mutdet.reporting.results import read_evaluations
+from mutdet.reporting.results import in_order, read_evaluations
 from mutdet.reporting.run_folder import RunFolder
 from mutdet.settings.report import ReportSettings
 
@@ -41,12 +41,14 @@ def detections_section(run: RunFolder, settings: ReportSettings) -> Section:
     """Labels and detections of each experiment on some tiles of each data set and split evaluated."""
     section = Section("detections", "Detections against labels")
     sets: dict[tuple[str, str], list[str]] = {}
-    for row in read_evaluations(run):
+    evaluation = read_evaluations(run)
+    for row in evaluation:
         experiments = sets.setdefault((row["dataset"], row["split"]), [])
         if row["experiment"] not in experiments and (run.root / "detect" / row["experiment"] / "detections.parquet").is_file():
             experiments.append(row["experiment"])
+    order = in_order(evaluation, settings.baseline)
     for (dataset, split), experiments in sets.items():
-        section.blocks += _gallery_blocks(run, dataset, split, experiments, settings)
+        section.blocks += _gallery_blocks(run, dataset, split, [name for name in order if name in experiments], settings)
     if not section.blocks:
         section.blocks.append(Note("There are no detections with an evaluation to show."))
     return section
@@ -85,7 +87,7 @@ def _detection_picture(tile: _Tile, table: pa.Table | None, side: int) -> Pictur
     large, factor = enlarge(tile.image, side)
     polygons, categories = _in_tile(tile, table)
     right, covered = _verdict(tile, polygons, categories)
-    drawn = draw_outlines(large, tile.polygons[~covered] * factor, [YELLOW] * int((~covered).sum()), thickness=1)
+    drawn = draw_outlines(large, tile.polygons[~covered] * factor, [YELLOW] * int((~covered).sum()))
     drawn = draw_outlines(drawn, polygons * factor, [GREEN if ok else RED for ok in right])
     return picture(drawn, f"{int(covered.sum())} of {len(covered)} found")
 

@@ -34,9 +34,9 @@ def _mask_blocks(run: RunFolder, variant: str) -> list[Block]:
     quality = read_table(run.sharded("masks", variant), ["predicted_iou", "stability_score", "area"])
     charts = [
         histogram(counts, f"Masks of a tile ({variant}); mean {counts.mean():.1f}", "masks"),
-        histogram(np.sqrt(quality["area"].to_numpy()), "Size of masks", "square root of the area, pixels", upper=_upper(np.sqrt(quality["area"].to_numpy()))),
-        histogram(quality["predicted_iou"].to_numpy(), "Quality as the generator estimates it", "predicted IoU"),
-        histogram(quality["stability_score"].to_numpy(), "Stability of masks", "stability score"),
+        histogram(np.sqrt(quality["area"].to_numpy()), "Size of masks", "square root of the area, pixels", limits=_limits(np.sqrt(quality["area"].to_numpy()))),
+        histogram(quality["predicted_iou"].to_numpy(), "Quality as the generator estimates it", "predicted IoU", limits=(0, 1)),
+        histogram(quality["stability_score"].to_numpy(), "Stability of masks", "stability score", limits=(0, 1)),
     ]
     return [Note(f"Masks {variant}: {len(quality)} on {tiles} tiles."), Charts(charts)]
 
@@ -49,14 +49,14 @@ def _box_blocks(run: RunFolder, variant: str) -> list[Block]:
     w, h = table["w"].to_numpy(), table["h"].to_numpy()
     aspect = w / np.maximum(h, 1e-6)
     charts = [
-        histogram(w, "Long side of boxes", "pixels", upper=_upper(w)),
-        histogram(h, "Short side of boxes", "pixels", upper=_upper(h)),
-        histogram(aspect, "Aspect of boxes", "long side / short side", upper=_upper(aspect)),
-        histogram(np.rad2deg(table["angle"].to_numpy()), "Angle of boxes", "degrees, clockwise", bins=36),
-        histogram(table["fill"].to_numpy(), "Share of a box that its mask fills", "fill", upper=1.2),
-        histogram(table["score"].to_numpy(), "Score of boxes", "score"),
+        histogram(w, "Long side of boxes", "pixels", limits=_limits(w)),
+        histogram(h, "Short side of boxes", "pixels", limits=_limits(h)),
+        histogram(aspect, "Aspect of boxes", "long side / short side", limits=_limits(aspect)),
+        histogram(np.rad2deg(table["angle"].to_numpy()), "Angle of boxes", "degrees, clockwise", bins=36, limits=(-90, 90)),
+        histogram(table["fill"].to_numpy(), "Share of a box that its mask fills", "fill", limits=(0, 1.2)),
+        histogram(table["score"].to_numpy(), "Score of boxes", "score", limits=(0, 1)),
     ]
-    return [Note(f"Boxes {variant}: {len(table)}. The last bin also counts what is larger."), Charts(charts)]
+    return [Note(f"Boxes {variant}: {len(table)}. The outer bins also count what lies beyond."), Charts(charts)]
 
 
 def _label_blocks(run: RunFolder, dataset: str) -> list[Block]:
@@ -68,6 +68,6 @@ def _label_blocks(run: RunFolder, dataset: str) -> list[Block]:
     return [Charts([bars(names, {"labels": numbers}, f"Labelled objects of each class in {dataset}, all splits", "objects")])]
 
 
-def _upper(values: np.ndarray) -> float:
-    """Where a histogram with a long tail ends."""
-    return float(np.quantile(values, 0.99)) if len(values) else 1.0
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Where a histogram with a long tail begins and ends."""
+    return float(values.min()), float(np.quantile(values, 0.99))

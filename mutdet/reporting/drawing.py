@@ -1,7 +1,7 @@
 """Pictures of tiles: outlines, masks, crops."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ RED: Colour = (255, 72, 72)
 YELLOW: Colour = (255, 214, 0)
 _QUALITY = 82
 _SHIFT = 4
+_FEW = 15
 
 
 def category_colour(number: int) -> Colour:
@@ -31,12 +32,13 @@ def enlarge(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), factor
 
 
-def draw_outlines(image: np.ndarray, polygons: np.ndarray, colours: Iterable[Colour], thickness: int = 2) -> np.ndarray:
-    """Copy of an image [H, W, 3] with closed outlines [M, 4, 2] (pixels; pixel i covers [i, i + 1))."""
+def draw_outlines(image: np.ndarray, polygons: np.ndarray, colours: Sequence[Colour]) -> np.ndarray:
+    """Copy of an image [H, W, 3] with closed outlines [M, 4, 2] (pixels; pixel i covers [i, i + 1)), thinner where there are many."""
     drawn = image.copy()
+    thickness = 2 if len(colours) <= _FEW else 1
     for polygon, colour in zip(np.asarray(polygons, float).reshape(-1, 4, 2), colours, strict=True):
         points = np.round((polygon - 0.5) * 2**_SHIFT).astype(np.int32)
-        cv2.polylines(drawn, [points], True, (0, 0, 0), thickness + 2, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(drawn, [points], True, (0, 0, 0), thickness + 1, cv2.LINE_AA, _SHIFT)
         cv2.polylines(drawn, [points], True, colour, thickness, cv2.LINE_AA, _SHIFT)
     return drawn
 

@@ -32,12 +32,13 @@ def results_section(run: RunFolder, settings: ReportSettings) -> Section:
     if not evaluation:
         section.blocks.append(Note("There is no evaluation yet, so there is nothing to compare."))
         return section
-    rows = compare(evaluation, settings.baseline)
+    order = in_order(evaluation, settings.baseline)
+    rows = compare(evaluation, settings.baseline, order)
     tuned = [row for row in rows if row["epochs"] != 0]
     section.blocks += _precision_blocks(tuned, settings.baseline)
     section.blocks += _recall_blocks(evaluation, rows, settings.baseline)
-    section.blocks += _class_blocks(evaluation)
-    section.blocks += _curve_blocks(run)
+    section.blocks += _class_blocks(evaluation, order)
+    section.blocks += _curve_blocks(run, order)
     return section
 
 
@@ -45,8 +46,8 @@ def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
     shown = [row for row in rows if row["voc07_ap50"] is not None or row["area_ap50"] is not None]
     if not shown:
         return [Note("No experiment has an average precision: nothing has been fine-tuned, or no class has a label.")]
-    measures = {"voc07_ap50": "AP50", "voc07_ap75": "AP75", "voc07_ap50_95": "AP50:95", "area_ap50": "AP50 area", "area_ap75": "AP75 area"}
-    headers = ["experiment", "pre-training", "labels", "length", "seeds", *measures.values(), f"gain over {baseline}, AP50"]
+    measures = {"voc07_ap50": "AP50", "voc07_ap75": "AP75", "voc07_ap50_95": "AP50:95", "area_ap50": "AP50 area"}
+    headers = ["experiment", "pre-training", "labels", "length", "seeds", *measures.values(), "gain"]
     cells = [
         [
             row["experiment"],
@@ -59,7 +60,8 @@ def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
         ]
         for row in shown
     ]
-    caption = f"Average precision after fine-tuning in percent, mean over classes ({_sets(shown)}); VOC07's 11 points unless it says area, ± spread over seeds."
+    gains = f"± is the spread over seeds; gain: points of AP50 over {baseline}."
+    caption = f"Average precision after fine-tuning in percent, mean over classes ({_sets(shown)}); VOC07's 11 points unless it says area. {gains}"
     strong = _best(shown, list(measures), offset=5)
     return [Table(headers, cells, caption, strong)]
 
@@ -75,17 +77,18 @@ def _recall_blocks(evaluation: Sequence[Row], rows: Sequence[Row], baseline: str
     for name, row in wanted.items():
         values = [measured(row, "recall_50") if t == 0.5 else percent(found[name, t]["recall"]) if (name, t) in found else MISSING for t in thresholds]
         cells.append([name, row["pretrain"] or MISSING, *values, gained(row, "recall_50") or MISSING])
-    headers = ["experiment", "pre-training", *(f"IoU {threshold:g}" for threshold in thresholds), f"gain over {baseline}, IoU 0.5"]
-    caption = f"Class-agnostic recall before fine-tuning in percent: share of the labelled objects that the {boxes} best boxes of each image cover."
+    headers = ["experiment", "pre-training", *(f"IoU {threshold:g}" for threshold in thresholds), "gain"]
+    meaning = f"share of the labelled objects that the {boxes} best boxes of each image cover"
+    caption = f"Class-agnostic recall before fine-tuning in percent: {meaning}. Gain: points at IoU 0.5 over {baseline}."
     return [Table(headers, cells, caption, _best(list(wanted.values()), ["recall_50"], offset=2 + thresholds.index(0.5)))]
 
 
-def _class_blocks(evaluation: Sequence[Row]) -> list[Block]:
+def _class_blocks(evaluation: Sequence[Row], order: Sequence[str]) -> list[Block]:
     cells = {(row["category"], row["experiment"]): row for row in evaluation if row["metric"] == VOC07 and row["threshold"] == 0.5 and row["epochs"] != 0}
     cells = {key: row for key, row in cells.items() if key[0] != MEAN and row["ap"] is not None}
     if not cells:
         return []
-    classes, experiments = sorted({key[0] for key in cells}), list(dict.fromkeys(key[1] for key in cells))
+    classes, experiments = sorted({key[0] for key in cells}), [name for name in order if name in {key[1] for key in cells}]
     positives = {key[0]: row["positives"] for key, row in cells.items()}
     values = {experiment: [cells[name, experiment]["ap"] if (name, experiment) in cells else None for name in classes] for experiment in experiments}
     rows = [[name, str(positives[name]), *(percent(values[experiment][i]) for experiment in experiments)] for i, name in enumerate(classes)]
@@ -94,22 +97,28 @@ def _class_blocks(evaluation: Sequence[Row]) -> list[Block]:
     return [table, Charts([bars(classes, groups, "AP50 of each class", "AP50, percent")])]
 
 
-def _curve_blocks(run: RunFolder) -> list[Block]:
+def _curve_blocks(run: RunFolder, order: Sequence[str]) -> list[Block]:
     curves: dict[str, dict[str, Line]] = {}
-    for experiment in run.folders("evaluate"):
+    for experiment in order:
         for path in sorted((run.root / "evaluate" / experiment).rglob("curves.parquet")):
             table = read_table(path).filter(pc.field("threshold") == _CURVE_THRESHOLD)
-            for category in sorted(set(table["category"].to_pylist())):
+            for category in dict.fromkeys(table["category"].to_pylist()):
                 rows = table.filter(pc.field("category") == category)
                 curves.setdefault(category, {})[experiment] = (rows["recall"].to_numpy(), rows["precision"].to_numpy())
     if not curves:
         return [Note("There are no precision-recall curves.")]
     charts = [
         lines(by_experiment, f"{category}: precision against recall at IoU 0.5", "recall", "precision", unit_square=True)
-        for category, by_experiment in list(curves.items())[:_CURVE_CLASSES]
+        for category, by_experiment in sorted(curves.items())[:_CURVE_CLASSES]
     ]
     left = len(curves) - _CURVE_CLASSES
     return [Charts(charts), *([Note(f"{left} more classes have curves; see evaluate/<experiment>/.")] if left > 0 else [])]
+
+
+def in_order(evaluation: Sequence[Row], baseline: str) -> list[str]:
+    """Names of experiments: fewer labels first, and the baseline before what it is compared with."""
+    facts = {row["experiment"]: row for row in evaluation}
+    return sorted(facts, key=lambda name: (facts[name]["fraction"] or 0.0, facts[name]["pretrain"] != baseline, name))
 
 
 def _sets(rows: Sequence[Row]) -> str:

@@ -30,8 +30,10 @@ class DetectorSettings(Settings):
 
     denoising_queries: int = Field(100, ge=0, description="Denoising groups = this over the most objects of an image in the batch, at least 1; 0 turns it off.")
     denoising_label_noise: Fraction = Field(0.25, description="Share of denoising queries whose class is drawn at random.")
-    denoising_box_noise: Fraction = Field(0.4, description="Largest shift of a box side in a positive denoising query, in half sides; negatives shift by one to two times as much.")
-    denoising_angle_noise: Fraction = Field(0.02, description="Largest turn of a positive denoising query, in right angles; negatives turn by one to two times as much.")
+    denoising_box_noise: Fraction = Field(
+        0.4, description="Largest shift of a side of positive denoising boxes, in half sides; up to twice as much in negatives."
+    )
+    denoising_angle_noise: Fraction = Field(0.02, description="Largest turn of positive denoising boxes, in right angles; up to twice as much in negatives.")
 
     class_cost: float = Field(2.0, ge=0.0, description="Weight of the focal cost in matching.")
     box_cost: float = Field(2.0, ge=0.0, description="Weight of the L1 distance of normalised boxes in matching.")

@@ -143,6 +143,10 @@ class Layout:
             inputs["pseudo_labels"] = self.shards_of("pseudo_labels", codebook, self.datasets("pretrain", variant))
         return inputs
 
+    def state(self, stage: str, variant: str) -> Path:
+        """Folder of a training's checkpoints: other code begins anew, other settings and data get a folder below it."""
+        return self.root / "state" / stage / variant / self.code(stage, variant)
+
     def weights(self, stage: str, variant: str) -> list[Path]:
         """Local weights files that a variant loads; their content decides the output."""
         settings = self.settings(stage, variant)

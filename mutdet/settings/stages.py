@@ -96,7 +96,6 @@ STAGES = {
 TOOLS = {
     tool.name: tool
     for tool in [
-        _stage("import_checkpoint", "ImportCheckpoint"),
         _stage("train_small_sam", "TrainSmallSam"),
     ]
 }

@@ -8,12 +8,11 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from mutdet.embedding.codebooks import Codebook
-from mutdet.embedding.object_stream import embedding_width
+from mutdet.embedding.object_stream import embedding_width, row_groups
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
 from mutdet.settings.pseudo_labels import PseudoLabelsFiles, PseudoLabelsSettings
 from mutdet.tables import pseudo_labels
-from mutdet.tables.read import iterate_batches
 from mutdet.tables.vectors import column_to_vectors, vectors_to_column
 from mutdet.tables.write import TableWriter, write_provenance
 
@@ -56,8 +55,7 @@ def _joined(boxes: Path, embeddings: Path, rows: int) -> Iterator[tuple[pa.Table
 def _blocks(path: Path, columns: list[str], rows: int) -> Iterator[pa.Table]:
     """Tables of exactly `rows` rows, the last one shorter, whatever the row groups of the file."""
     pending: pa.Table | None = None
-    for batch in iterate_batches(path, columns, rows):
-        table = pa.Table.from_batches([batch])
+    for table in row_groups(path, columns):
         pending = table if pending is None else pa.concat_tables([pending, table])
         while len(pending) >= rows:
             yield pending.slice(0, rows)

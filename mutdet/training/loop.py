@@ -55,15 +55,16 @@ class Trainer:
         """Train to the end; the model then holds the final weights.
 
         Args:
-            state: folder of the checkpoint; held for this process while it trains.
-            identity: what decides the result; a checkpoint of another training is refused.
+            state: folder that keeps a folder for each identity; that one is held for this process while it trains.
+            identity: what decides the result, a hash; another training has another checkpoint.
             workers: processes that read tiles; 0 reads in this process. Changes no result.
 
         Raises:
             UserError: another process holds the folder, its checkpoint is unfit, or a loss or gradient is not finite.
         """
-        with locked(state):
-            checkpoint = CheckpointFile(state, identity)
+        folder = state / identity[:16]
+        with locked(folder):
+            checkpoint = CheckpointFile(folder, identity)
             self._resume(checkpoint)
             torch.set_num_threads(self._settings.threads)
             self._model.train()
@@ -78,13 +79,7 @@ class Trainer:
 
     def _batches(self, workers: int) -> Iterator[Batch]:
         order = BatchOrder(len(self._dataset), self._settings.batch, self._steps, self._settings.seed, self._stage, self._step)
-        yield from DataLoader(
-            self._dataset,
-            batch_sampler=order,
-            collate_fn=collate,
-            num_workers=workers,
-            pin_memory=self._device.type == "cuda",
-        )
+        yield from DataLoader(self._dataset, batch_sampler=order, collate_fn=collate, num_workers=workers)
 
     def _train_step(self, batch: Batch) -> None:
         seed = seed_for(self._settings.seed, self._stage, "step", self._step)

@@ -35,7 +35,7 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device."""
         targets = [Targets(t.boxes.to(device), t.labels.to(device), None if t.embeddings is None else t.embeddings.to(device)) for t in self.targets]
-        return Batch(self.images.to(device, non_blocking=True), self.sizes.to(device), targets)
+        return Batch(self.images.to(device), self.sizes.to(device), targets)
 
 
 def pad_images(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

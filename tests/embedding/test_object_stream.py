@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mutdet.embedding import object_stream
@@ -45,7 +46,7 @@ def test_unsorted_rows_are_refused(write_embeddings: Callable, keys: list[tuple[
 
 
 def test_unsorted_across_batches_is_refused(write_embeddings: Callable) -> None:
-    keys = [("b", i) for i in range(object_stream._READ_ROWS)] + [("a", 0)]
+    keys = [("b", i) for i in range(100)] + [("a", 0)]
     with pytest.raises(UserError, match="sorted"):
         list(vector_blocks([write_embeddings("a", keys, np.zeros((len(keys), 1)))]))
 
@@ -62,3 +63,11 @@ def test_widths(write_embeddings: Callable, tmp_path: Path) -> None:
     for paths in ([a, b], [], [tmp_path / "absent"]):
         with pytest.raises(UserError):
             embedding_width(paths)
+
+
+def test_memory_does_not_grow_with_rows(write_embeddings: Callable) -> None:
+    count, width = 8000, 1024
+    path = write_embeddings("a", [("tile", i) for i in range(count)], np.random.default_rng(0).normal(size=(count, width)).astype(np.float16))
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in vector_blocks([path])]
+    assert max(held) < 0.2 * count * width * 2

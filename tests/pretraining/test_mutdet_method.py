@@ -123,7 +123,7 @@ def test_likeness_raises_the_rank_of_a_proposal(method):
     plain = method.detector.objectness(features).sigmoid()
     scores = method._proposal_scores(features, tokens, objects, targets)
     assert (plain < 0.5).all()
-    assert (0 <= scores).all()
+    assert (scores >= 0).all()
     share = scores[0] / plain[0]
     assert share.argmax() == 3
     assert share[3].item() == pytest.approx(1.0, abs=1e-5)

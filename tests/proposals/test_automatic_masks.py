@@ -12,7 +12,7 @@ from mutdet.proposals.stock_masks import StockMasks
 from mutdet.settings.masks import SamSettings
 
 SIZES = [(128, 128), (256, 256), (60, 100), (200, 333), (128, 40)]
-LOOSE = {"points_per_side": 6, "points_per_batch": 16, "pred_iou_thresh": 0.6, "stability_score_thresh": 0.7, "box_nms_thresh": 0.8}
+LOOSE = {"points_per_side": 4, "points_per_batch": 7, "pred_iou_thresh": 0.6, "stability_score_thresh": 0.7, "box_nms_thresh": 1.0}
 
 
 def stock_records(sam, image, **settings):

@@ -67,7 +67,7 @@ def test_an_unlabelled_split_reads_no_label():
 def test_shards_share_the_images_out():
     layout = Layout(parse_config(default_config()))
     shared = [path for shard in layout.shards for path in layout.source_files("scenes", "train", shard)["images"]]
-    assert sorted(shared) == sorted(layout.root / "scenes/demo/images" / f"train_{i:05d}.png" for i in range(40))
+    assert sorted(shared) == sorted(layout.root / "scenes/demo/images" / f"scene_train_{i:05d}.png" for i in range(40))
 
 
 def test_the_facts_of_an_experiment_label_its_evaluation():

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ["mutdet", "workflow", "profiles", "Snakefile"]
+PARTS = ["mutdet", "workflow", "profiles", "envs", "Snakefile"]
 TINY = REPOSITORY / "tests" / "workflow" / "tiny.yaml"
 
 

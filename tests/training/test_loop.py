@@ -15,7 +15,7 @@ from mutdet.training.tile_index import TileIndex
 SETTINGS = TrainingSettings(epochs=3, batch=2, image_size=32, learning_rate=0.05, threads=1, log_every=1, checkpoint_minutes=1e-9)
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """Stands for a process that is killed."""
 
 
@@ -29,7 +29,7 @@ class _Model(nn.Module):
     def losses(self, batch, generator):
         self.calls += 1
         if self.calls == self.stop_at:
-            raise _Stop
+            raise _StopError
         noise = torch.rand((), generator=generator)
         fit = (self.dropout(self.weight) * batch.images.mean() - 1.0).square().mean() + noise * self.weight.abs().sum()
         bad = self.weight.sum() * (float("nan") if self.calls == self.bad_at else 0.0)
@@ -54,7 +54,7 @@ def test_resumed_training_equals_an_uninterrupted_one(dataset, tmp_path):
     assert calls == 6
     for stop_at in (1, 4, 6):
         state = tmp_path / str(stop_at)
-        with pytest.raises(_Stop):
+        with pytest.raises(_StopError):
             _run(dataset, state, stop_at=stop_at)
         assert _run(dataset, state) == (rows, weight, 6 - (stop_at - 1))
 

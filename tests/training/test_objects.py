@@ -50,7 +50,7 @@ def test_embeddings_of_another_length_are_refused(drawn):
 
 
 def test_pseudo_label_of_an_unknown_tile_is_refused(drawn):
-    with pytest.raises(UserError, match="img01.*not among the tiles"):
+    with pytest.raises(UserError, match=r"img01.*not among the tiles"):
         read_pseudo_objects(drawn.pseudo_labels, TileIndex.read(drawn.tiles[:1]), 0.0, 5, None)
 
 

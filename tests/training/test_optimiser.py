@@ -33,7 +33,7 @@ def test_slow_and_frozen_parameters():
 
 @pytest.mark.parametrize("given", [{"epochs": 3, "iterations": 5}, {"epochs": None}, {"flip_vertical": 0.6}])
 def test_impossible_settings(given):
-    with pytest.raises(ValueError, match="epochs|flip"):
+    with pytest.raises(ValueError, match=r"epochs|flip"):
         TrainingSettings(**given)
 
 

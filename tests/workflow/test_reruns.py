@@ -54,7 +54,7 @@ def one_shard_of_everything():
 def test_an_added_image_reruns_one_shard(project):
     data = project.folder / "data"
     for folder, suffix in (("images", "png"), ("labelTxt", "txt")):
-        shutil.copy2(data / folder / f"train_00000.{suffix}", data / folder / f"added.{suffix}")
+        shutil.copy2(data / folder / f"scene_train_00000.{suffix}", data / folder / f"added.{suffix}")
     with (data / "train.txt").open("a") as file:
         file.write("added\n")
     planned = project.planned()
@@ -65,7 +65,7 @@ def test_an_added_image_reruns_one_shard(project):
 
 def test_a_removed_image_reruns_one_shard(project):
     path = project.folder / "data/train.txt"
-    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if line.strip() != "train_00001"))
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if line.strip() != "scene_train_00001"))
     planned = project.planned()
     planned.pop("backbone", None)
     planned["pretrain"] = min(planned["pretrain"], 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workflow_project import REPOSITORY, Project, new_project
+from workflow_project import PARTS, REPOSITORY, Project, new_project
 
 pytestmark = [pytest.mark.workflow]
 
@@ -60,7 +60,7 @@ def test_lint_is_clean(project):
 
 @pytest.mark.parametrize("name", ["dota_r50", "dior_r_r50"])
 def test_paper_configs_pass_the_schema_and_a_dry_run(tmp_path, finished, name):
-    for part in ("mutdet", "workflow", "profiles", "Snakefile"):
+    for part in PARTS:
         (tmp_path / part).symlink_to(finished.folder / part)
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
     config = yaml.safe_load((tmp_path / f"config/{name}.yaml").read_text())

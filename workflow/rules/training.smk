@@ -11,7 +11,7 @@ rule pretrain:
         settings=settings_of("pretrain"),
         code=code_of("pretrain"),
         tables=lambda wildcards, input: f"--tiles {input.get('tiles', '')} --pseudo-labels {input.get('pseudo_labels', '')}",
-        state=lambda wildcards: f"{ROOT}/state/pretrain/{wildcards.variant}",
+        state=lambda wildcards: LAYOUT.state("pretrain", wildcards.variant),
     log:
         f"{LOGS}/pretrain/{{variant}}.log",
     benchmark:
@@ -38,7 +38,7 @@ rule finetune:
     params:
         settings=settings_of("finetune"),
         code=code_of("finetune"),
-        state=lambda wildcards: f"{ROOT}/state/finetune/{wildcards.variant}",
+        state=lambda wildcards: LAYOUT.state("finetune", wildcards.variant),
     log:
         f"{LOGS}/finetune/{{variant}}.log",
     benchmark:
