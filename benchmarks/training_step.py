@@ -1,86 +1,143 @@
-"""A pre-training step of MutDet on a batch, against the same images one by one (as the released enhancement module takes them) and plain ARS-DETR."""
+"""A training step of small detectors, and deformable attention against the common way to write it and a gather of corners.
+
+`--device cuda` measures on a graphics card. Memory is the process's peak, or the card's with CUDA.
+"""
 
 import argparse
 import time
+from collections.abc import Callable
 
 import torch
-from measuring import Measurement, machine, measure
-from torch.nn.functional import normalize
+import torch.nn.functional as F
+from measuring import machine, measure
+from torch import Tensor
 
 from mutdet.detectors.ars_detr import ArsDetr
 from mutdet.detectors.types import Targets
-from mutdet.pretraining.mutdet import MutDet
+from mutdet.nn.deformable_attention import sample_levels
 from mutdet.settings.detectors import DetectorSettings
-from mutdet.settings.pretrain import MutdetPretrainSettings
-from mutdet.training.supervised import SupervisedLoss
-from mutdet.training.tile_dataset import Batch
 
-SMALL = DetectorSettings(backbone="resnet18", width=128, feed_forward=512, encoder_layers=3, decoder_layers=3, queries=60, dropout=0.0, denoising_queries=40)
-CLASSES = 64
+SIDE = 256
+SHAPES = tuple((SIDE // stride, SIDE // stride) for stride in (8, 16, 32, 64))
+BATCH, HEADS, CHANNELS, POINTS, OBJECTS = 4, 8, 32, 4, 20
+REPEATS = 5
+DETECTORS = {
+    "ResNet-18, width 128, 2 + 2 layers": DetectorSettings(
+        backbone="resnet18", width=128, feed_forward=512, encoder_layers=2, decoder_layers=2, queries=60, denoising_queries=40
+    ),
+    "ResNet-18, width 256, 3 + 3 layers": DetectorSettings(backbone="resnet18", encoder_layers=3, decoder_layers=3, queries=100, denoising_queries=40),
+}
 
 
-def random_batch(tiles: int, objects: int, side: int, device: torch.device) -> Batch:
+def stacked_samples(values: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    """The common way: all samples of all levels side by side, then one weighted sum."""
+    batch, _, heads, channels = values.shape
+    queries = locations.shape[1]
+    samples = []
+    for level, part in enumerate(values.split([rows * columns for rows, columns in SHAPES], dim=1)):
+        grid = part.flatten(2).transpose(1, 2).reshape(batch * heads, channels, *SHAPES[level])
+        places = (2 * locations - 1)[:, :, :, level].transpose(1, 2).flatten(0, 1)
+        samples.append(F.grid_sample(grid, places, align_corners=False))
+    shares = weights.transpose(1, 2).reshape(batch * heads, 1, queries, -1)
+    return (torch.stack(samples, dim=-2).flatten(-2) * shares).sum(-1).view(batch, heads * channels, queries).transpose(1, 2).contiguous()
+
+
+def gathered_corners(values: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    """The naive way: fetch the four corners of every sample, then weigh them."""
+    batch, _, heads, channels = values.shape
+    total = values.new_zeros(batch, locations.shape[1], heads, channels)
+    start = 0
+    image, head = torch.arange(batch, device=values.device)[:, None, None, None], torch.arange(heads, device=values.device)[:, None]
+    for level, (rows, columns) in enumerate(SHAPES):
+        x, y = (locations[:, :, :, level] * locations.new_tensor([columns, rows]) - 0.5).unbind(-1)
+        for column in (x.floor(), x.floor() + 1):
+            for row in (y.floor(), y.floor() + 1):
+                inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+                share = (1 - (x - column).abs()) * (1 - (y - row).abs()) * inside * weights[:, :, :, level]
+                token = start + row.clamp(0, rows - 1).long() * columns + column.clamp(0, columns - 1).long()
+                total = total + (values[image, token, head] * share[..., None]).sum(3)
+        start += rows * columns
+    return total.flatten(2)
+
+
+def ours(values: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    return sample_levels(values, SHAPES, locations, weights)
+
+
+WAYS = {"ours": ours, "stacked samples": stacked_samples, "gathered corners": gathered_corners}
+
+
+def attention(name: str, device: str) -> tuple[float, float, Tensor]:
+    """Seconds of forward and backward pass, peak megabytes on the card, result."""
     torch.manual_seed(0)
-    targets = []
-    for _ in range(tiles):
-        boxes = torch.rand(objects, 5) * torch.tensor([side, side, 30.0, 6.0, 3.0]) + torch.tensor([0.0, 0.0, 12.0, 6.0, -1.5])
-        targets.append(Targets(boxes, torch.randint(0, CLASSES, (objects,)), normalize(torch.randn(objects, SMALL.width), dim=-1)))
-    return Batch(torch.randn(tiles, 3, side, side), torch.full((tiles, 2), side), targets).to(device)
+    tokens, levels = sum(rows * columns for rows, columns in SHAPES), len(SHAPES)
+    values = torch.randn(BATCH, tokens, HEADS, CHANNELS, device=device, requires_grad=True)
+    locations = torch.rand(BATCH, tokens, HEADS, levels, POINTS, 2, device=device, requires_grad=True)
+    weights = torch.rand(BATCH, tokens, HEADS, levels, POINTS, device=device, requires_grad=True)
+    result: list[Tensor] = []
+
+    def call() -> None:
+        result[:] = [WAYS[name](values, locations, weights)]
+        result[0].sum().backward()
+
+    return *_best(call, device), result[0].detach().cpu()
 
 
-def split(batch: Batch) -> list[Batch]:
-    return [Batch(batch.images[i : i + 1], batch.sizes[i : i + 1], batch.targets[i : i + 1]) for i in range(len(batch.targets))]
+def training_step(name: str, device: str) -> tuple[float, float, None]:
+    """Seconds of a step with frozen backbone; megabytes as for `attention`."""
+    torch.manual_seed(0)
+    model = ArsDetr(DETECTORS[name], 256).to(device).train()
+    model.train_backbone("nothing")
+    images = torch.randn(BATCH, 3, SIDE, SIDE, device=device)
+    scale, shift = torch.tensor([SIDE, SIDE, 60, 30, 3.0]), torch.tensor([0, 0, 10, 5, -1.5])
+    targets = [Targets((torch.rand(OBJECTS, 5) * scale + shift).to(device), torch.arange(OBJECTS, device=device)) for _ in range(BATCH)]
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
+    generator = torch.Generator().manual_seed(0)
+
+    def call() -> None:
+        encoded = model.encode(images)
+        proposals = model.propose(encoded, model.project_memory(encoded))
+        denoising = model.denoise(targets, encoded.sizes, generator)
+        losses = model.losses(proposals, model.decode(encoded, proposals, denoising), denoising, targets, encoded.sizes)
+        optimiser.zero_grad()
+        torch.stack(list(losses.values.values())).sum().backward()
+        optimiser.step()
+
+    return *_best(call, device), None
 
 
-def seconds(method: str, batches: list[Batch], steps: int) -> float:
-    """Mean wall time of forward and backward pass over all batches, the first step left out."""
-    detector = ArsDetr(SMALL, CLASSES)
-    if method == "mutdet":
-        model = MutDet(detector, MutdetPretrainSettings(architecture=SMALL, iterations=1)).to(batches[0].images.device).train()
-
-        def losses(batch: Batch) -> dict[str, torch.Tensor]:
-            return dict(model.losses(batch.images, batch.sizes, batch.targets, torch.Generator().manual_seed(0)))
-    else:
-        detector.train_backbone("all")
-        supervised = SupervisedLoss(detector.to(batches[0].images.device).train())
-
-        def losses(batch: Batch) -> dict[str, torch.Tensor]:
-            return dict(supervised(batch, torch.Generator().manual_seed(0)))
-
-    start = 0.0
-    for step in range(steps + 1):
-        if step == 1:
-            start = time.perf_counter()
-        for batch in batches:
-            torch.stack(list(losses(batch).values())).sum().backward()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) / steps
+def _best(call: Callable[[], None], device: str) -> tuple[float, float]:
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else 0.0
 
 
-def run(method: str, one_by_one: bool, tiles: int, objects: int, side: int, steps: int, threads: int) -> float:
-    torch.set_num_threads(threads)
-    batch = random_batch(tiles, objects, side, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    return seconds(method, split(batch) if one_by_one else [batch], steps)
-
-
-def show(name: str, measured: Measurement) -> None:
-    print(f"{name:44s} {measured.value:6.2f} s a step {measured.megabytes:7.0f} MB peak ({measured.start_megabytes:.0f} MB before)")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    device = parser.parse_args().device
+    where = f"{torch.cuda.get_device_name()}, " if device == "cuda" else ""
+    print(f"{where}{machine()}, torch {torch.__version__}; best of {REPEATS}")
+    print(f"\nDeformable attention, forward and backward, {BATCH} images of {SIDE} px, {HEADS} heads of {CHANNELS}, {POINTS} points")
+    first: tuple[float, float, Tensor] | None = None
+    for name in WAYS:
+        taken = measure(attention, name, device)
+        seconds, card, result = taken.value
+        first = first or (seconds, card, result)
+        difference = float((result - first[2]).abs().max())
+        megabytes = card if device == "cuda" else taken.megabytes - taken.start_megabytes
+        print(f"  {name:18} {seconds * 1000:8.1f} ms  {megabytes:7.0f} MB  {seconds / first[0]:5.2f} times ours  differs by {difference:.1e}")
+    print(f"\nTraining step, frozen backbone, {BATCH} images of {SIDE} px, {OBJECTS} objects each")
+    for name in DETECTORS:
+        taken = measure(training_step, name, device)
+        megabytes = taken.value[1] if device == "cuda" else taken.megabytes - taken.start_megabytes
+        print(f"  {name}: {taken.value[0]:.3f} s  {megabytes:.0f} MB")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiles", type=int, default=4)
-    parser.add_argument("--objects", type=int, default=12)
-    parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    size = (arguments.tiles, arguments.objects, arguments.side, arguments.steps, arguments.threads)
-    print(machine(), "with CUDA" if torch.cuda.is_available() else f"CPU, {arguments.threads} threads")
-    print(f"ResNet-18, 3 + 3 layers of width 128, {arguments.tiles} tiles of {arguments.side} px, {arguments.objects} objects each")
-    batched, single, plain = measure(run, "mutdet", False, *size), measure(run, "mutdet", True, *size), measure(run, "supervised", False, *size)
-    show("MutDet, frozen backbone, whole batch", batched)
-    show("MutDet, frozen backbone, image by image", single)
-    show("ARS-DETR, whole backbone trains", plain)
-    print(f"ratio: image by image takes {single.value / batched.value:.2f} x the time of the batch, plain training {plain.value / batched.value:.2f} x")
+    main()

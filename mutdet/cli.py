@@ -1,7 +1,6 @@
 """The `mutdet` command: one subcommand per stage, its flags made from the stage's settings and files."""
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path

@@ -64,7 +64,7 @@ class ArsDetr(nn.Module):
         """
         if sizes is None:
             sizes = torch.tensor(images.shape[2:], device=images.device).expand(len(images), 2)
-        tokens, levels = extract_pyramid(images, sizes, lambda group: self.neck(self.backbone(group)))
+        tokens, levels = extract_pyramid(images, sizes.to(images.device), lambda group: self.neck(self.backbone(group)))
         cells = [rows * columns for rows, columns in levels.shapes]
         level_of_token = torch.repeat_interleave(self.level_embedding, torch.tensor(cells, device=images.device), dim=0)
         padding_mask = levels.padding_mask
@@ -178,4 +178,4 @@ class ArsDetr(nn.Module):
         return cast(Sequence[DetectionHead], self.heads)
 
     def _collect(self, targets: Sequence[Targets], sizes: Tensor) -> BatchTargets:
-        return collect_targets([t.boxes for t in targets], [t.labels for t in targets], sizes, self.settings.angle_bins)
+        return collect_targets([t.boxes for t in targets], [t.labels for t in targets], sizes.to(self.query_content.device), self.settings.angle_bins)

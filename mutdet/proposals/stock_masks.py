@@ -1,7 +1,10 @@
 """Masks of segment-anything's own generator, for its crop layers and its removal of small regions."""
 
+from typing import Any
+
 from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.modeling import Sam
+from segment_anything.utils.amg import MaskData
 
 from mutdet.proposals.mask import Image, Mask, ordered
 from mutdet.settings.masks import SamSettings
@@ -12,12 +15,20 @@ _SHARED = (
 )  # fmt: skip
 
 
+class _Generator(SamAutomaticMaskGenerator):
+    def _process_crop(self, *crop: Any) -> MaskData:
+        """As in segment-anything, where a crop without masks has boxes of shape [0] that a later step fails on."""
+        data = super()._process_crop(*crop)
+        data["crop_boxes"] = data["crop_boxes"].reshape(-1, 4)
+        return data
+
+
 class StockMasks:
     """`SamAutomaticMaskGenerator` with the interface of `MaskGenerator`."""
 
     def __init__(self, sam: Sam, settings: SamSettings) -> None:
         self._settings = settings
-        self._generator = SamAutomaticMaskGenerator(sam, output_mode="coco_rle", **{name: getattr(settings, name) for name in _SHARED})
+        self._generator = _Generator(sam, output_mode="coco_rle", **{name: getattr(settings, name) for name in _SHARED})
 
     def generate(self, image: Image, tile_id: str) -> list[Mask]:
         """Masks of an RGB image [H, W, 3]; see `MaskGenerator.generate`."""

@@ -19,6 +19,8 @@ Line = tuple[ArrayLike, ArrayLike]
 COLOURS = ["#2f7ed8", "#e07a1f", "#2a9d62", "#c2408a", "#8a6fd1", "#b58900", "#17a2b8", "#d1495b"]
 _GREY = "#80868f"
 _POINTS = 300
+_LEGEND_INSIDE = 3
+_DECADES = 30
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mutdet",
@@ -59,21 +61,23 @@ def histogram(values: np.ndarray, caption: str, label: str, *, bins: int = 40, l
 
 
 @mpl.rc_context(_STYLE)
-def lines(curves: Mapping[str, Line], caption: str, x_label: str, y_label: str, *, logarithmic: bool = False, unit_square: bool = False) -> Picture:
-    """Curves by name; long ones are thinned out evenly. x is a whole number, or both axes run from 0 to 1 (`unit_square`)."""
+def lines(curves: Mapping[str, Line], caption: str, x_label: str, y_label: str, *, unit_square: bool = False) -> Picture:
+    """Curves of at least one point by name; long ones are thinned out evenly. x is a whole number, or both axes run from 0 to 1 (`unit_square`)."""
     figure, axes = _axes(x_label, y_label)
     for number, (name, (x, y)) in enumerate(curves.items()):
         count = len(np.asarray(x))
         chosen = np.unique(np.linspace(0, count - 1, min(count, _POINTS)).astype(int))
         style = ["-", "--", ":"][number // len(COLOURS) % 3]
         axes.plot(np.asarray(x)[chosen], np.asarray(y)[chosen], style, color=COLOURS[number % len(COLOURS)], linewidth=1.6, label=name)
-    if logarithmic:
+    if _spans_decades([y for _, y in curves.values()]):
         axes.set_yscale("log")
     if unit_square:
         axes.set(xlim=(0, 1.01), ylim=(0, 1.02))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(curves) > 1:
+    if len(curves) > _LEGEND_INSIDE:
+        figure.legend(loc="outside right upper", labelspacing=0.3)
+    elif len(curves) > 1:
         axes.legend(loc="best", labelspacing=0.3)
     return _picture(figure, caption)
 
@@ -92,6 +96,12 @@ def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], caption: s
     if len(groups) > 1:
         axes.legend(loc="lower right")
     return _picture(figure, caption)
+
+
+def _spans_decades(values: Sequence[ArrayLike]) -> bool:
+    """Whether curves are so far apart, and positive, that a logarithmic axis shows them better."""
+    flat = np.concatenate([np.asarray(one, float) for one in values]) if values else np.zeros(1)
+    return bool(flat.min() > 0 and flat.max() > _DECADES * flat.min())
 
 
 def _axes(x_label: str, y_label: str, height: float = 2.7) -> tuple[Figure, Axes]:

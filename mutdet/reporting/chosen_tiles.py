@@ -8,7 +8,7 @@ from mutdet.settings.seeds import seed_for
 
 
 def choose(tile_ids: Iterable[str], objects: Mapping[str, int], count: int, seed: int) -> list[str]:
-    """Up to `count` tiles, by hash among the half with most objects, so that pictures show something; in order of their ids.
+    """Up to `count` tiles, by hash; those with objects first, so that pictures show something. In order of their ids.
 
     Args:
         tile_ids: all tiles.
@@ -16,9 +16,8 @@ def choose(tile_ids: Iterable[str], objects: Mapping[str, int], count: int, seed
         count: tiles wanted.
         seed: of the choice.
     """
-    ranked = sorted(tile_ids, key=lambda tile_id: (-objects.get(tile_id, 0), tile_id))
-    half = ranked[: max(count, -(-len(ranked) // 2))]
-    return sorted(sorted(half, key=lambda tile_id: seed_for(seed, "report", tile_id))[:count])
+    ranked = sorted(tile_ids, key=lambda tile_id: (not objects.get(tile_id), seed_for(seed, "report", tile_id)))
+    return sorted(ranked[:count])
 
 
 def unlabelled_tiles(run: RunFolder, dataset: str, count: int, seed: int) -> list[str]:

@@ -16,7 +16,7 @@ RED: Colour = (255, 72, 72)
 YELLOW: Colour = (255, 214, 0)
 _QUALITY = 82
 _SHIFT = 4
-_FEW = 15
+_THICKNESS = 2
 
 
 def category_colour(number: int) -> Colour:
@@ -33,13 +33,12 @@ def enlarge(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
 
 
 def draw_outlines(image: np.ndarray, polygons: np.ndarray, colours: Sequence[Colour]) -> np.ndarray:
-    """Copy of an image [H, W, 3] with closed outlines [M, 4, 2] (pixels; pixel i covers [i, i + 1)), thinner where there are many."""
+    """Copy of an image [H, W, 3] with closed outlines [M, 4, 2] (pixels; pixel i covers [i, i + 1))."""
     drawn = image.copy()
-    thickness = 2 if len(colours) <= _FEW else 1
     for polygon, colour in zip(np.asarray(polygons, float).reshape(-1, 4, 2), colours, strict=True):
         points = np.round((polygon - 0.5) * 2**_SHIFT).astype(np.int32)
-        cv2.polylines(drawn, [points], True, (0, 0, 0), thickness + 1, cv2.LINE_AA, _SHIFT)
-        cv2.polylines(drawn, [points], True, colour, thickness, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(drawn, [points], True, (0, 0, 0), _THICKNESS + 1, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(drawn, [points], True, colour, _THICKNESS, cv2.LINE_AA, _SHIFT)
     return drawn
 
 
@@ -52,7 +51,7 @@ def draw_masks(image: np.ndarray, codes: Iterable[dict[str, object]], side: int)
         colour = np.array(category_colour(number))
         drawn[wide > 0] = (0.5 * drawn[wide > 0] + 0.5 * colour).astype(np.uint8)
         contours, _ = cv2.findContours(wide, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, contours, -1, tuple(map(int, colour)), 1, cv2.LINE_AA)
+        cv2.drawContours(drawn, contours, -1, tuple(map(int, colour)), 1)
     return drawn
 
 

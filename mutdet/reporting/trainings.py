@@ -32,12 +32,12 @@ def _stage_blocks(run: RunFolder, stage: str, title: str) -> list[Block]:
     untrained = sorted(set(logs) - set(totals))
     blocks: list[Block] = []
     if totals:
-        charts = [lines(totals, f"{title}: total loss", "step", "loss", logarithmic=_positive(totals))]
+        charts = [lines(totals, f"{title}: total loss", "step", "loss")]
         for variant in totals:
             parts = _terms(logs[variant])
             if parts:
                 caption = f"{title} {variant}: terms of the loss, layers and branches added up"
-                charts.append(lines(parts, caption, "step", "loss", logarithmic=_positive(parts)))
+                charts.append(lines(parts, caption, "step", "loss"))
         blocks.append(Charts(charts))
     if untrained:
         blocks.append(Note(f"{title}: {', '.join(untrained)} took no training step."))
@@ -65,7 +65,3 @@ def _terms(curves: dict[str, Line]) -> dict[str, Line]:
             for step, value in zip(np.asarray(steps), np.asarray(values), strict=True):
                 sums[term][step] += value
     return {term: (sorted(points), [points[step] for step in sorted(points)]) for term, points in sums.items()}
-
-
-def _positive(curves: dict[str, Line]) -> bool:
-    return all(np.min(values) > 0 for _, values in curves.values())

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -19,7 +19,7 @@ def configure_logging() -> None:
 
 def progress(items: Iterable[Item], description: str, total: int | None = None, seconds: float = 30.0) -> Iterator[Item]:
     """Pass items on, showing a bar on a terminal and a log line every `seconds` otherwise."""
-    total = len(items) if total is None and hasattr(items, "__len__") else total
+    total = len(items) if total is None and isinstance(items, Sized) else total
     if sys.stderr.isatty():
         yield from tqdm(items, desc=description, total=total)
         return

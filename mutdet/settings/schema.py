@@ -12,6 +12,7 @@ from mutdet.settings.config import Config
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 REFERENCE_FILE = Path("docs/settings.md")
+_LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 def config_schema() -> dict[str, Any]:
@@ -66,7 +67,7 @@ def _kind(value: dict[str, Any]) -> str:
         return f"map of {_kind(value['additionalProperties'])}"
     if value.get("type") == "object" and "patternProperties" in value:
         return f"map of {_kind(next(iter(value['patternProperties'].values())))}"
-    limits = [f"{sign} {value[name]}" for name, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<")) if name in value]
+    limits = [f"{sign} {value[name]}" for name, sign in _LIMITS.items() if name in value]
     return " ".join([value.get("type", "any"), *limits])
 
 

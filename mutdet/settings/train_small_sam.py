@@ -15,7 +15,9 @@ class TrainSmallSamSettings(Settings):
     steps: int = Field(4500, ge=1, description="Optimiser steps.")
     images: int = Field(2, ge=1, description="Scenes in a step.")
     object_points: int = Field(20, ge=1, description="Prompts on objects of each scene; the scene's objects take turns.")
-    background_points: int = Field(12, ge=0, description="Prompts on background of each scene, whose predicted IoU is taught to be 0; half of them lie near objects.")
+    background_points: int = Field(
+        12, ge=0, description="Prompts on background of each scene, whose predicted IoU is taught to be 0; half of them lie near objects."
+    )
     families: list[FamilyName] = Field(list(TRAINING_FAMILIES), min_length=1, description="Families of palettes and textures of the scenes.")
     gsd_range: tuple[float, float] = Field((0.14, 0.5), description="Smallest and largest ground sampling distance of the scenes, metres per pixel.")
     seed: Seed = Field(0, description="Of initial weights, scenes, prompts and augmentation.")

@@ -26,7 +26,9 @@ def test_every_copy_knows_its_object(counts: list[int], groups: int) -> None:
     targets, most = random_targets(counts), max(counts)
     assert made.groups == groups
     assert len(made) == groups * 2 * most
-    expected = {(image, group * 2 * most + slot, targets.firsts[image] + slot) for group in range(groups) for image, n in enumerate(counts) for slot in range(n)}
+    expected = {
+        (image, group * 2 * most + slot, targets.firsts[image] + slot) for group in range(groups) for image, n in enumerate(counts) for slot in range(n)
+    }
     assert set(zip(made.positives.image.tolist(), made.positives.query.tolist(), made.positives.target.tolist(), strict=True)) == expected
     assert len(made.positives) == len(expected)
     for image, count in enumerate(counts):
@@ -41,9 +43,7 @@ def test_noise_of_positives_and_negatives() -> None:
         for t in range(len(made)):
             negative, row = t // 4 % 2, targets.firsts[image] + t % 4
             box, noised = targets.boxes[row] * targets.scales[image], made.boxes[image, t] * targets.scales[image]
-            shifts = [
-                2 * ((noised[i] + sign * noised[i + 2] / 2) - (box[i] + sign * box[i + 2] / 2)) / box[i + 2] / 0.4 for i in (0, 1) for sign in (-1, 1)
-            ]
+            shifts = [2 * ((noised[i] + sign * noised[i + 2] / 2) - (box[i] + sign * box[i + 2] / 2)) / box[i + 2] / 0.4 for i in (0, 1) for sign in (-1, 1)]
             if ((made.boxes[image, t] > 0) & (made.boxes[image, t] < 1)).all():
                 assert all(negative - 1e-3 <= abs(float(s)) <= negative + 1 + 1e-3 for s in shifts)
             turn = (float(made.angles[image, t] - targets.angles[row]) + math.pi / 2) % math.pi - math.pi / 2

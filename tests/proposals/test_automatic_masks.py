@@ -11,8 +11,8 @@ from mutdet.proposals.mask import decode_mask
 from mutdet.proposals.stock_masks import StockMasks
 from mutdet.settings.masks import SamSettings
 
-SIZES = [(128, 128), (256, 256), (60, 100), (200, 333), (128, 40)]
-LOOSE = {"points_per_side": 4, "points_per_batch": 7, "pred_iou_thresh": 0.6, "stability_score_thresh": 0.7, "box_nms_thresh": 1.0}
+SIZES = [(128, 128), (60, 100), (200, 333), (128, 40)]
+LOOSE = {"points_per_side": 4, "points_per_batch": 7, "pred_iou_thresh": 0.42, "stability_score_thresh": 0.5, "box_nms_thresh": 1.0}
 
 
 def stock_records(sam, image, **settings):
@@ -82,8 +82,9 @@ def test_fused_decoder_has_gradients_for_every_weight_it_uses(small_random_sam):
     (decoded.predicted_iou.sum() + decoder.masks(decoded, torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2])).sum()).backward()
     unused = {name for name, parameter in sam.mask_decoder.named_parameters() if parameter.grad is None}
     sam.zero_grad(set_to_none=True)
-    assert {name.split(".")[1] for name in unused} == {"0"}
-    assert all(name.startswith("output_hypernetworks_mlps.0.") for name in unused)
+    cancelled = {name for name in unused if name.endswith("attn_token_to_image.k_proj.bias")}
+    assert len(cancelled) == 3
+    assert all(name.startswith("output_hypernetworks_mlps.0.") for name in unused - cancelled)
 
 
 def test_no_mask_passes(tiny_vit_sam, make_tile):

@@ -6,7 +6,8 @@ from mutdet.settings import fingerprint
 
 MODULES = {
     "__init__": '"""Package."""\n',
-    "stage": '"""Stage."""\nfrom mutdet.library import work\nfrom mutdet.settings.registries import load\n\ndef run():\n    """Run it."""\n    return work(1)  # now\n',
+    "stage": '"""Stage."""\nfrom mutdet.library import work\nfrom mutdet.settings.registries import load\n\n'
+    'def run():\n    """Run it."""\n    return work(1)  # now\n',
     "library": "from mutdet.deeper import more\n\ndef work(x):\n    return more(x) + 1\n",
     "deeper": "def more(x):\n    return x\n",
     "apart": "def other():\n    return 0\n",

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "mutdet"
-LAYERS = ["cli", "stages", "reporting", "evaluation", "training", "pretraining", "detectors", "nn", "embedding", "proposals", "data", "tables", "geometry", "settings"]
+LAYERS = [
+    *("cli", "stages", "reporting", "evaluation", "training", "pretraining", "detectors"),
+    *("nn", "embedding", "proposals", "data", "tables", "geometry", "settings"),
+]
 BOTTOM = {"geometry", "tables", "settings"}
 
 

@@ -48,9 +48,13 @@ def test_rows_come_back(tmp_path):
 
 
 def test_an_exception_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError, match="stop"), TableWriter(tmp_path / "a.parquet", tiles.SCHEMA) as writer:
-        writer.write(ROWS)
-        raise RuntimeError("stop")
+    def stop_halfway():
+        with TableWriter(tmp_path / "a.parquet", tiles.SCHEMA) as writer:
+            writer.write(ROWS)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        stop_halfway()
     assert list(tmp_path.iterdir()) == []
 
 

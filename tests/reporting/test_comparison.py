@@ -1,0 +1,108 @@
+"""Experiments side by side."""
+
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+import pytest
+
+from mutdet.reporting.comparison import compare
+from mutdet.reporting.latex import escape, latex_table
+from mutdet.settings.base import Runtime
+from mutdet.settings.errors import UserError
+from mutdet.settings.tables import TablesFiles, TablesSettings
+from mutdet.stages.tables import run
+from mutdet.tables import comparison, evaluation
+from mutdet.tables.read import read_table
+from mutdet.tables.write import write_table
+
+
+def rows(experiment: str, pretrain: str, ap: float | None, recall: float = 0.5, **facts: Any) -> list[dict[str, Any]]:
+    base = {"experiment": experiment, "dataset": "d", "split": "val", "pretrain": pretrain, "fraction": 0.25, "seed": 0, "epochs": 12, "iterations": None}
+    found = [("voc07", 0.5, "mean", ap, 0.9), ("voc07", 0.5, "ship", 0.01, 0.9), ("area", None, "mean", ap, 0.9), ("recall@100", 0.5, "all", None, recall)]
+    values = [dict(zip(("metric", "threshold", "category", "ap", "recall"), row, strict=True), positives=3) for row in found]
+    return [{**base, **facts, **value} for value in values]
+
+
+def test_seeds_share_a_row_with_mean_and_spread() -> None:
+    (row,) = compare(rows("none-25-s0", "none", 0.2) + rows("none-25-s1", "none", 0.5, seed=1))
+    assert (row["experiment"], row["seeds"]) == ("none-25", 2)
+    assert row["voc07_ap50"] == pytest.approx(0.35)
+    assert row["voc07_ap50_spread"] == pytest.approx(stdev([0.2, 0.5]))
+    assert row["area_ap50_95"] == pytest.approx(0.35)
+    assert row["voc07_ap75"] is None
+    assert (row["recall_50"], row["recall_boxes"]) == (0.5, 100)
+
+
+def test_one_seed_has_no_spread() -> None:
+    (row,) = compare(rows("a", "none", 0.2))
+    assert row["voc07_ap50_spread"] is None
+
+
+def test_gain_is_against_the_alike_row_without_pre_training() -> None:
+    found = compare(
+        rows("none-10", "none", 0.1, fraction=0.1) + rows("none-25", "none", 0.2) + rows("mutdet-25-s0", "mutdet", 0.5) + rows("mutdet-25-s1", "mutdet", 0.7)
+    )
+    gains = {row["experiment"]: row["voc07_ap50_gain"] for row in found}
+    assert gains == {"none-10": None, "none-25": None, "mutdet-25": pytest.approx(0.4)}
+
+
+def test_two_baselines_give_no_gain() -> None:
+    found = compare(rows("none-a", "none", 0.1) + rows("none-b", "none", 0.2) + rows("mutdet", "mutdet", 0.5))
+    assert all(row["voc07_ap50_gain"] is None for row in found)
+
+
+def test_missing_figures_stay_missing() -> None:
+    found = compare(rows("none-0", "none", None, recall=0.1, epochs=0) + rows("mutdet-0", "mutdet", None, recall=0.6, epochs=0))
+    gains = {row["experiment"]: (row["voc07_ap50"], row["voc07_ap50_gain"], row["recall_50_gain"]) for row in found}
+    assert gains == {"none-0": (None, None, None), "mutdet-0": (None, None, pytest.approx(0.5))}
+
+
+def test_other_facts_are_other_rows() -> None:
+    assert len(compare(rows("a-s0", "none", 0.1) + rows("a-s1", "none", 0.1, epochs=24))) == 2
+
+
+def test_order() -> None:
+    found = compare(rows("b", "none", 0.1) + rows("a", "none", 0.1) + rows("c", "none", 0.1), order=["c", "b"])
+    assert [row["experiment"] for row in found] == ["c", "b", "a"]
+
+
+def test_latex_escapes_and_shows_gain_and_spread() -> None:
+    found = compare(rows("none_25", "none", 0.2) + rows("mut&det-s0", "mutdet", 0.5) + rows("mut&det-s1", "mutdet", 0.7))
+    text = latex_table(found)
+    assert r"none\_25" in text
+    assert r"mut\&det & 25 \%" in text
+    assert r"$60.0 \pm 14.1\,(+40.0)$" in text
+    assert text.count(r"\\") == 1 + len(found)
+
+
+def test_latex_special_signs() -> None:
+    assert escape("a\\b~c^d{}#$") == r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\{\}\#\$"
+
+
+@pytest.fixture
+def evaluations(tmp_path: Path) -> list[Path]:
+    paths = []
+    for name, method, ap in (("none-s0", "none", 0.2), ("mutdet-s0", "mutdet", 0.5), ("other", "mutdet", 0.6)):
+        paths.append(tmp_path / name / "evaluation.parquet")
+        write_table(paths[-1], rows(name, method, ap), evaluation.SCHEMA)
+    return paths
+
+
+def test_stage_writes_three_forms_of_the_same(evaluations: list[Path], tmp_path: Path) -> None:
+    settings = TablesSettings(experiments=["none-s0", "mutdet-s0"])
+    run(TablesFiles(evaluations=evaluations, output=tmp_path / "main.parquet"), settings, Runtime())
+    table = read_table(tmp_path / "main.parquet")
+    assert table.schema.equals(comparison.SCHEMA)
+    assert table["experiment"].to_pylist() == ["none", "mutdet"]
+    assert table["voc07_ap50_gain"].to_pylist() == [None, pytest.approx(0.3)]
+    lines = (tmp_path / "main.csv").read_text().splitlines()
+    assert lines[0].split(",") == comparison.SCHEMA.names
+    assert len(lines) == 3
+    assert (tmp_path / "main.tex").read_text().startswith(r"\begin{table}")
+
+
+def test_stage_names_experiments_without_evaluation(evaluations: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="absent"):
+        run(TablesFiles(evaluations=evaluations, output=tmp_path / "main.parquet"), TablesSettings(experiments=["absent"]), Runtime())
+    assert not (tmp_path / "main.parquet").exists()

@@ -1,0 +1,162 @@
+"""The page: complete, self-contained, and never put off by what is absent."""
+
+import base64
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from mutdet.reporting.charts import bars, histogram, lines
+from mutdet.reporting.chosen_tiles import choose
+from mutdet.reporting.drawing import GREEN, draw_masks, draw_outlines
+from mutdet.reporting.resources import Job, elapsed
+from mutdet.settings.base import Runtime
+from mutdet.settings.errors import UserError
+from mutdet.settings.report import ReportFiles, ReportSettings
+from mutdet.stages.report import run as report
+from mutdet.tables import boxes, masks
+from mutdet.tables.write import write_table
+
+STAGES = ["partition", "masks", "boxes", "codebook", "pseudo_labels", "finetune", "detect", "evaluate", "benchmarks"]
+
+
+def render(run: Path, **settings: object) -> str:
+    report(ReportFiles(run=run, output=run / "report" / "index.html"), ReportSettings.model_validate(settings), Runtime())
+    return (run / "report" / "index.html").read_text()
+
+
+class Checker(HTMLParser):
+    """Collects addresses and ids, and checks that elements nest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href"):
+                self.addresses.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_page_is_self_contained_and_well_formed(make_run: Callable[[], Path]) -> None:
+    page = render(make_run(), tiles=2)
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    assert all(address.startswith(("data:", "#")) for address in checker.addresses)
+    assert {address[1:] for address in checker.addresses if address.startswith("#")} <= set(checker.ids)
+    assert "url(" not in page
+    assert "@import" not in page
+    assert len(page) < 2e6
+
+
+def test_pictures_decode(make_run: Callable[[], Path]) -> None:
+    page = render(make_run(), tiles=2)
+    pictures = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
+    unlabelled, labelled, clusters = 2 * 4, 2 * 6, 3
+    assert len(pictures) == unlabelled + labelled + clusters
+    assert all(cv2.imdecode(np.frombuffer(base64.b64decode(code), np.uint8), 1) is not None for code in pictures)
+
+
+def test_figures_of_the_run_are_shown(make_run: Callable[[], Path]) -> None:
+    page = re.sub(r"base64,[^\"]+", "", render(make_run(), budgets={"masks": 20}))
+    for text in (
+        "35.0 ± 7.1",  # none, two seeds
+        "+15.0",  # mutdet over none
+        "+50.0",  # recall before fine-tuning
+        "pseudo labels · k",
+        "cluster 0: 5 objects",
+        "of 3 found",
+        "512 MB",
+        "min_side: 2",
+        "Fine-tuning: total loss",
+        "Fine-tuning: mutdet-0, none-0 took no training step",
+        "car: precision against recall",
+    ):
+        assert text in page
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_absent_stage_is_left_out_with_a_sentence(make_run: Callable[[], Path], stage: str) -> None:
+    run = make_run()
+    shutil.rmtree(run / stage)
+    page = render(run, tiles=1, clusters=2, crops=1)
+    assert re.search(r"<p>(There (is|are) no|This run has no|Nothing has been|No )", page)
+
+
+def test_an_empty_run_has_a_page(tmp_path: Path) -> None:
+    sections = render(tmp_path).split("<section")[1:]
+    assert len(sections) == 8
+    assert all("<p>" in section for section in sections)
+
+
+def test_a_run_with_empty_tables_has_a_page(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    write_table(run / "masks" / "sam" / "set" / "00-of-01.parquet", [], masks.SCHEMA)
+    write_table(run / "boxes" / "b" / "set" / "00-of-01.parquet", [], boxes.SCHEMA)
+    page = render(run)
+    assert "no tile has one" in page
+    assert "Boxes b: there are none" in page
+
+
+def test_missing_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        report(ReportFiles(run=tmp_path / "absent", output=tmp_path / "index.html"), ReportSettings(), Runtime())
+
+
+def test_names_are_escaped(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    (run / "boxes" / "b").rename(run / "boxes" / "<script>")
+    assert "<script>" not in render(run, tiles=1)
+
+
+def test_time_counts_overlapping_jobs_once() -> None:
+    assert elapsed([Job(10, 10, 0), Job(12, 4, 0), Job(11, 1, 0), Job(30, 5, 0)]) == pytest.approx(17)
+
+
+@pytest.mark.parametrize("values", [np.ones(5), np.full(3, 0.1, np.float32), np.array([3]), np.array([1, 1000]), np.array([0.0, 1e-9])])
+def test_histograms_of_odd_values(values: np.ndarray) -> None:
+    assert histogram(values, "caption", "x").source.startswith("data:image/svg+xml")
+
+
+def test_charts_repeat_to_the_byte() -> None:
+    for draw in (lambda: lines({"a": ([1, 2], [3.0, 400.0]), "b": ([1], [2.0])}, "c", "x", "y"), lambda: bars(["a"], {"s": [1.0], "t": [2.0]}, "c", "x")):
+        assert draw() == draw()
+
+
+def test_chosen_tiles_have_objects_first() -> None:
+    chosen = choose([f"t{i}" for i in range(20)], {"t3": 1, "t7": 2}, 3, seed=0)
+    assert {"t3", "t7"} < set(chosen)
+    assert chosen == sorted(chosen)
+    assert choose(["a"], {}, 3, seed=0) == ["a"]
+
+
+def test_outlines_lie_on_the_edges_of_pixels() -> None:
+    image = np.zeros((20, 20, 3), np.uint8)
+    drawn = draw_outlines(image, np.array([[[5, 5], [15, 5], [15, 15], [5, 15]]]), [GREEN])
+    green = np.argwhere(drawn[..., 1] > 200)
+    np.testing.assert_allclose(green.mean(axis=0) + 0.5, [10, 10], atol=0.6)
+    assert not drawn[10, 10].any()
+    assert not image.any()
+
+
+def test_masks_colour_their_own_pixels() -> None:
+    pixels = np.zeros((16, 16), np.uint8, order="F")
+    pixels[4:8, 2:6] = 1
+    drawn = draw_masks(np.zeros((16, 16, 3), np.uint8), [coco.encode(pixels)], 16)
+    np.testing.assert_array_equal(drawn.any(axis=2), pixels > 0)
