@@ -28,7 +28,7 @@ class BoxesSettings(Settings):
 
 
 class BoxesFiles(Files):
-    """Paths of stage boxes."""
+    """Turn masks into rotated boxes."""
 
     masks: Path = Field(description="Table of masks.")
     output: Path = Field(description="Table of boxes to write.")

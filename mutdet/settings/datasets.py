@@ -91,7 +91,7 @@ class DatasetSettings(Settings):
 
 
 class PartitionTilesFiles(Files):
-    """One shard of one split of a data set."""
+    """Cut one shard of one split of a data set into tiles."""
 
     name: Variant = Field(description="Name of the data set, written into the tables.")
     split: Split = Field(description="Split to cut.")
@@ -107,7 +107,7 @@ class PartitionTilesFiles(Files):
 
 
 class PartitionIndexFiles(Files):
-    """Index of a data set."""
+    """List the images and labels of a data set."""
 
     name: Variant = Field(description="Name of the data set, written into the tables.")
     image_table: Path = Field(description="Table of images to write.")

@@ -74,7 +74,7 @@ MasksSettings = Annotated[SamSettings | SelectiveSearchSettings, Field(discrimin
 
 
 class MasksFiles(Files):
-    """Paths of stage masks."""
+    """Find class-agnostic masks in tiles."""
 
     tiles: Path = Field(description="Table of tiles.")
     output: Path = Field(description="Table of masks to write.")

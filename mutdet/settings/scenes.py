@@ -55,6 +55,6 @@ class ScenesSettings(SceneSettings):
 
 
 class ScenesFiles(Files):
-    """Paths of `scenes`."""
+    """Draw procedural aerial images with oriented labels."""
 
     output: Path = Field(description="Folder that receives images/<image id>.png, labelTxt/<image id>.txt, train.txt and val.txt.")

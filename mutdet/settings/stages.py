@@ -96,6 +96,7 @@ STAGES = {
 TOOLS = {
     tool.name: tool
     for tool in [
+        _stage("import_checkpoint", "ImportCheckpoint"),
         _stage("train_small_sam", "TrainSmallSam"),
     ]
 }

@@ -17,11 +17,13 @@ _REMEDY = "delete it and run the stage that writes it again"
 def open_table(path: Path, required: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file and check that it has the required columns.
 
+    Without pre-buffering: pyarrow's keeps every row group that was read, so that memory would grow with the file.
+
     Raises:
         UserError: the file is missing, is no (whole) Parquet file, or lacks a column.
     """
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, pre_buffer=False)
     except FileNotFoundError as error:
         raise UserError("table is missing", file=path, remedy="run the stage that writes it") from error
     except (pa.ArrowInvalid, OSError) as error:
@@ -82,7 +84,7 @@ class RandomReader:
         number = bisect_right(self._ends, position)
         file_index, group, count = self._groups[number]
         if self._cached is None or self._cached[0] != number:
-            file = self._open.setdefault(file_index, pq.ParquetFile(self._paths[file_index]))
+            file = self._open.setdefault(file_index, pq.ParquetFile(self._paths[file_index], pre_buffer=False))
             self._cached = (number, file.read_row_group(group, self._columns))
         start = position - (self._ends[number] - count)
         return self._cached[1].slice(start, 1).to_pylist()[0]

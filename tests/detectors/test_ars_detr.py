@@ -82,6 +82,18 @@ def test_gradient_is_finite_and_reaches_every_parameter(model: ArsDetr) -> None:
     assert untouched == []
 
 
+def test_boxes_look_forward_twice() -> None:
+    """A layer's boxes train its own box head and, through the undetached reference, the one before it, but no earlier one."""
+    torch.manual_seed(0)
+    model = ArsDetr(SMALL.model_copy(update={"decoder_layers": 3}), CLASSES)
+    _, _, decoded = model(padded_images(), SIZES)
+    reached = []
+    for boxes in decoded.matching.boxes:
+        gradients = torch.autograd.grad(boxes.square().sum(), [head.box[-1].bias for head in model.heads], retain_graph=True, allow_unused=True)
+        reached.append([gradient is not None and bool(gradient.any()) for gradient in gradients])
+    assert reached == [[True, False, False], [True, True, False], [False, True, True]]
+
+
 def test_names_and_matches_of_losses(model: ArsDetr) -> None:
     losses = step(model, padded_images(), SIZES, targets_of([5, 3]))
     parts = ("encoder", "decoder0", "decoder1", "denoising0", "denoising1")

@@ -9,6 +9,8 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 
 from mutdet.proposals.small_sam import build_small_sam
 
+torch.set_num_threads(1)
+
 
 def excite(sam: Sam, seed: int) -> Sam:
     """Random weights large enough that masks have edges and predicted IoUs differ."""

@@ -95,7 +95,7 @@ def test_largest_area_wins_over_most_points():
 
 def test_box_of_mask_at_the_border_is_not_clipped():
     mask = np.zeros((50, 50), np.uint8)
-    cv2.fillPoly(mask, [np.array([[-20, 20], [20, -20], [35, -5], [-5, 35]])], 1)
+    cv2.fillPoly(mask, [np.array([[-10, 30], [30, -10], [40, 0], [0, 40]])], 1)
     box = box_of_mask(mask.shape, counts(mask))
     polygon = corners(box[None])[0]
     assert polygon.min() < 0
