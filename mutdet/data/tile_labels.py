@@ -1,4 +1,4 @@
-"""Which objects belong to a tile (method-mutdet.md A, tiling)."""
+"""Which objects belong to a tile (docs/method.md A, tiling)."""
 
 from collections import Counter
 from collections.abc import Sequence

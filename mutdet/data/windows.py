@@ -1,4 +1,4 @@
-"""Which windows of an image become tiles (method-mutdet.md A, tiling)."""
+"""Which windows of an image become tiles (docs/method.md A, tiling)."""
 
 from dataclasses import dataclass
 from itertools import product

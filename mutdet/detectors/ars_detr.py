@@ -1,4 +1,4 @@
-"""ARS-DETR: two-stage deformable DETR for rotated boxes (method-mutdet.md B)."""
+"""ARS-DETR: two-stage deformable DETR for rotated boxes (docs/method.md B)."""
 
 from collections.abc import Sequence
 from typing import cast

@@ -1,4 +1,4 @@
-"""Crops of rotated boxes: rotated RoI-align on the image itself (method-mutdet.md A)."""
+"""Crops of rotated boxes: rotated RoI-align on the image itself (docs/method.md A)."""
 
 import torch
 from torch import Tensor

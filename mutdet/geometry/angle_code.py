@@ -1,4 +1,4 @@
-"""Aspect-ratio-aware circular smooth label: an angle as a soft target over bins of one degree (ARS-DETR; method-mutdet.md B)."""
+"""Aspect-ratio-aware circular smooth label: an angle as a soft target over bins of one degree (ARS-DETR; docs/method.md B)."""
 
 import math
 

@@ -1,7 +1,7 @@
 """Normalised boxes: the centre by the image's width and height, both sides by the longer of the two.
 
 The sides of a rotated box lie along no axis of the image, so they share one scale; for square images this is the
-released code's division by (W, H, W, H), which distorts rotated boxes in all others (method-mutdet.md E 8).
+released code's division by (W, H, W, H), which distorts rotated boxes in all others (docs/method.md E 8).
 """
 
 import torch

@@ -28,7 +28,7 @@ def _box_regressor(width: int) -> nn.Sequential:
 class EncoderHead(nn.Module):
     """Objectness, box and angle of encoder tokens.
 
-    Objectness is a logit of its own; the released code takes class 0's (method-mutdet.md E 7).
+    Objectness is a logit of its own; the released code takes class 0's (docs/method.md E 7).
     """
 
     def __init__(self, settings: DetectorSettings) -> None:

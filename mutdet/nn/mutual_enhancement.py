@@ -1,4 +1,4 @@
-"""Mutual Enhancement Module of MutDet: object embeddings and image features exchange information (method-mutdet.md C)."""
+"""Mutual Enhancement Module of MutDet: object embeddings and image features exchange information (docs/method.md C)."""
 
 from collections.abc import Sequence
 

@@ -14,7 +14,7 @@ def around_rotated_boxes(boxes: Tensor, angles: Tensor, levels: FeatureLevels, p
     """Placement of the decoder: offsets count half sides of the reference box over the number of points, turned by its angle.
 
     The offset is turned in pixels and normalised afterwards, so that it is a rotation in images that are not square, too
-    (method-mutdet.md B turns normalised coordinates, which is the same in square ones).
+    (docs/method.md B turns normalised coordinates, which is the same in square ones).
 
     Args:
         boxes: [B, Q, 4] normalised reference boxes, sides as `nearest_upright` names them.

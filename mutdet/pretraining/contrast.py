@@ -1,4 +1,4 @@
-"""Contrastive alignment of predictions with object embeddings (method-mutdet.md C)."""
+"""Contrastive alignment of predictions with object embeddings (docs/method.md C)."""
 
 import torch
 from torch import Tensor

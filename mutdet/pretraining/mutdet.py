@@ -1,4 +1,4 @@
-"""MutDet: mutual enhancement of features and object embeddings, contrastive alignment, siamese branch (method-mutdet.md C)."""
+"""MutDet: mutual enhancement of features and object embeddings, contrastive alignment, siamese branch (docs/method.md C)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +80,7 @@ class MutDet(PretrainingMethod):
     def _proposal_scores(self, features: Tensor, embedded: Tensor, embeddings: Tensor, targets: Sequence[Targets]) -> Tensor:
         """[B, K] in [0, 1]: probability of an object times the largest cosine with an enhanced embedding of the image, mapped to [0, 1].
 
-        Unlike the released code, which multiplies by the logit: with a negative one, likeness lowers the rank (method-mutdet.md E 4).
+        Unlike the released code, which multiplies by the logit: with a negative one, likeness lowers the rank (docs/method.md E 4).
         An image without objects ranks by the probability alone.
         """
         scores = self.detector.objectness(features).sigmoid()

@@ -1,4 +1,4 @@
-"""Rotated box of a mask (method-mutdet.md A, with defect E 9 avoided: the rectangle stays one)."""
+"""Rotated box of a mask (docs/method.md A, with defect E 9 avoided: the rectangle stays one)."""
 
 import cv2
 import numpy as np

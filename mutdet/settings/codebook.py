@@ -8,7 +8,7 @@ from mutdet.settings.base import Files, Seed, Settings, Variant
 
 
 class CodebookSettings(Settings):
-    """PCA, unit length, k-means (method-mutdet.md A); memory depends on these settings, not on the number of objects."""
+    """PCA, unit length, k-means (docs/method.md A); memory depends on these settings, not on the number of objects."""
 
     embed: Variant = Field(description="Variant of the embed stage.")
     datasets: list[Variant] = Field([], description="Data sets whose objects count; empty takes all.")

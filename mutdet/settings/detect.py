@@ -24,7 +24,7 @@ class DetectMergeFiles(Files):
 
 
 class DetectSettings(Settings):
-    """Inference; ARS-DETR keeps 300 boxes a tile, MutDet's submission cuts them at a score of 0.05 (method-mutdet.md B)."""
+    """Inference; ARS-DETR keeps 300 boxes a tile, MutDet's submission cuts them at a score of 0.05 (docs/method.md B)."""
 
     split: Literal["train", "val", "test"] = Field("val", description="Split whose tiles are read.")
     batch: int = Field(1, description="Tiles per forward pass; with 1, no number depends on how the tiles are cut into shards.", ge=1)

@@ -1,4 +1,4 @@
-"""Architecture and losses of a detector; defaults are ARS-DETR's with ResNet-50 (method-mutdet.md B)."""
+"""Architecture and losses of a detector; defaults are ARS-DETR's with ResNet-50 (docs/method.md B)."""
 
 from typing import Literal, Self
 

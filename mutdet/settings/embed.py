@@ -8,7 +8,7 @@ from mutdet.settings.base import Files, Settings, Variant
 
 
 class EmbedSettings(Settings):
-    """Rotated crop, frozen backbone, mean over the last features (method-mutdet.md A)."""
+    """Rotated crop, frozen backbone, mean over the last features (docs/method.md A)."""
 
     boxes: Variant = Field(description="Variant of the boxes stage.")
     backbone: Variant = Field(description="Variant of the backbone stage.")

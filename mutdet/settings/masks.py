@@ -9,7 +9,7 @@ from mutdet.settings.base import Files, Fraction, Seed, Settings
 
 
 class SamSettings(Settings):
-    """Automatic masks of a Segment Anything model; defaults are segment-anything's stock ones (method-mutdet.md A)."""
+    """Automatic masks of a Segment Anything model; defaults are segment-anything's stock ones (docs/method.md A)."""
 
     generator: Literal["sam"] = Field("sam", description="Segment Anything, prompted by points.")
     model: Literal["small", "vit_h", "vit_l", "vit_b"] = Field("small", description="Architecture; small is the project's own and comes with weights.")

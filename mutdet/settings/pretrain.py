@@ -32,7 +32,7 @@ class UntrainedPretrainSettings(Settings):
 
 
 class MutdetPretrainSettings(TrainingSettings):
-    """MutDet: mutual enhancement, contrastive alignment, siamese branch (method-mutdet.md C)."""
+    """MutDet: mutual enhancement, contrastive alignment, siamese branch (docs/method.md C)."""
 
     method: Literal["mutdet"] = Field("mutdet", description="Pre-training method.")
     codebook: Variant = Field("k256", description="Variant of `codebook` whose pseudo labels are read.")

@@ -8,7 +8,7 @@ from mutdet.settings.base import Fraction, Seed, Settings
 
 
 class TrainingSettings(Settings):
-    """How a detector is trained; defaults are ARS-DETR's schedule (method-mutdet.md B)."""
+    """How a detector is trained; defaults are ARS-DETR's schedule (docs/method.md B)."""
 
     epochs: int | None = Field(36, description="Length of the training in passes over the tiles. Leave out or set to null where `iterations` is given.", ge=0)
     iterations: int | None = Field(None, description="Length of the training in optimiser steps; stands in place of `epochs`.", ge=1)

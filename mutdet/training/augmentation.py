@@ -24,7 +24,7 @@ def resize(image: np.ndarray, boxes: np.ndarray, longer_side: int) -> tuple[np.n
 
 
 def draw_flip(settings: TrainingSettings, generator: np.random.Generator) -> Flip | None:
-    """One of the three flips or none, by their probabilities (method-mutdet.md B: 0.25 each)."""
+    """One of the three flips or none, by their probabilities (docs/method.md B: 0.25 each)."""
     value = generator.random()
     chances: list[tuple[Flip, float]] = [
         ("horizontal", settings.flip_horizontal),

@@ -14,7 +14,7 @@ from mutdet.training.tile_index import TileIndex
 
 
 def read_labelled_objects(index: TileIndex, categories: Sequence[str], ignored: Sequence[str], min_side: float) -> PackedObjects:
-    """Labels of indexed tiles as minimum-area boxes, le90; truncated and difficult objects count like all others (method-mutdet.md C).
+    """Labels of indexed tiles as minimum-area boxes, le90; truncated and difficult objects count like all others (docs/method.md C).
 
     Args:
         index: tiles.

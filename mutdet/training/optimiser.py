@@ -9,7 +9,7 @@ from mutdet.settings.training import TrainingSettings
 
 
 def make_optimiser(model: nn.Module, slow: Collection[str], settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW over the parameters that need a gradient, those named `slow` in a group of their own (method-mutdet.md B).
+    """AdamW over the parameters that need a gradient, those named `slow` in a group of their own (docs/method.md B).
 
     A group's `initial_lr` is its learning rate after warm-up; `set_learning_rate` derives that of a step from it.
     """

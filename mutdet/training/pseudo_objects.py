@@ -20,7 +20,7 @@ _COLUMNS = ["tile_id", "mask_id", *_BOX, "score", "category"]
 def read_pseudo_objects(paths: Sequence[Path], index: TileIndex, min_side: float, limit: int, width: int | None) -> PackedObjects:
     """Pseudo objects of indexed tiles, at most `limit` a tile, highest score first.
 
-    Rows are chosen whole, so that box, class and embedding of an object never part (method-mutdet.md E 1, E 7). Memory holds the rows kept
+    Rows are chosen whole, so that box, class and embedding of an object never part (docs/method.md E 1, E 7). Memory holds the rows kept
     and one table.
 
     Args:

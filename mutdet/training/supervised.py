@@ -10,7 +10,7 @@ from mutdet.training.tile_dataset import Batch
 
 
 class SupervisedLoss:
-    """ARS-DETR's losses: encoder, every decoder layer, denoising (method-mutdet.md B)."""
+    """ARS-DETR's losses: encoder, every decoder layer, denoising (docs/method.md B)."""
 
     def __init__(self, detector: ArsDetr) -> None:
         self._detector = detector

@@ -1,4 +1,4 @@
-"""AR-CSL against exact polygon IoU, the vectors of method-mutdet.md B and the released coder's values."""
+"""AR-CSL against exact polygon IoU, the vectors of docs/method.md B and the released coder's values."""
 
 import math
 from pathlib import Path

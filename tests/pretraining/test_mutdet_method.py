@@ -84,7 +84,7 @@ def test_alignment_trains_the_embeddings_as_targets(method):
 
 
 def test_denoising_alignment_pairs_each_copy_with_its_own_object(method, monkeypatch):
-    """Two images, several groups: the released code paired the first image's repeats instead (method-mutdet.md E 5)."""
+    """Two images, several groups: the released code paired the first image's repeats instead (docs/method.md E 5)."""
     seen = []
 
     def spy(predictions, objects, target, temperature):
@@ -115,7 +115,7 @@ def test_objects_of_one_image_do_not_reach_another(method):
 
 
 def test_likeness_raises_the_rank_of_a_proposal(method):
-    """With the released code's raw logit it lowered it wherever the logit is negative (method-mutdet.md E 4)."""
+    """With the released code's raw logit it lowered it wherever the logit is negative (docs/method.md E 4)."""
     features = torch.randn(2, 10, TINY.width)
     tokens = torch.randn(2, 10, TINY.width)
     objects = torch.cat([tokens[0, 3:4], torch.zeros(0, TINY.width)])
