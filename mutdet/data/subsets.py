@@ -12,7 +12,7 @@ def choose_images(categories: Mapping[str, Collection[str]], fraction: float, se
 
     The images are ranked once, whatever the share: first those that bring in a class that no earlier one has, rarest class first, then the rest;
     within each by hash of (seed, image id). A share is a prefix of that ranking, so 10 % is part of 25 %. It is longer than asked for where the
-    classes need more images (DESIGN: splits).
+    classes need more images.
 
     Args:
         categories: image id -> names of the classes in that image; images without objects have none.

@@ -1,4 +1,4 @@
-"""What a run has written so far (DESIGN: folders). Anything may be absent."""
+"""What a run has written so far. Anything may be absent."""
 
 import json
 from pathlib import Path

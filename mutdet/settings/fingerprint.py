@@ -1,4 +1,4 @@
-"""Fingerprints of code: what decides a stage's output, and nothing else (DESIGN: reruns)."""
+"""Fingerprints of code: what decides a stage's output, and nothing else (reruns)."""
 
 import ast
 import hashlib

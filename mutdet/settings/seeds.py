@@ -6,7 +6,7 @@ import numpy as np
 
 
 def seed_for(seed: int, *parts: object) -> int:
-    """63-bit seed from a settings seed, a stage name and an id (DESIGN: same result however it is cut)."""
+    """63-bit seed from a settings seed, a stage name and an id (same result however it is cut)."""
     text = "\x1f".join(map(str, (seed, *parts)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 

@@ -16,7 +16,7 @@ def write_weights(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappi
     """Write named arrays and texts atomically.
 
     The library writes metadata in an order that changes from process to process; here it is sorted, so that equal
-    weights are equal files (DESIGN: byte-identical weights without labels).
+    weights are equal files.
     """
     content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
     length = int.from_bytes(content[:8], "little")

@@ -1,4 +1,4 @@
-"""Imports point down DESIGN's list only, and settings stay light."""
+"""Imports point down one list of layers only, and settings stay light."""
 
 import ast
 import subprocess

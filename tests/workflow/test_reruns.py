@@ -1,4 +1,4 @@
-"""Only what changed runs again (DESIGN: reruns)."""
+"""Only what changed runs again."""
 
 import os
 import shutil
