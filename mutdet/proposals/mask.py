@@ -43,6 +43,12 @@ def area_of(size: Iterable[int], counts: bytes) -> int:
     return int(coco.area({"size": list(size), "counts": counts}))
 
 
+def bounds_of(size: Iterable[int], counts: bytes) -> tuple[int, int, int, int]:
+    """x, y, width and height of the pixels of a mask given by its COCO run-length code; zeros for an empty one."""
+    x, y, width, height = map(int, coco.toBbox({"size": list(size), "counts": counts}))
+    return x, y, width, height
+
+
 def decode_mask(size: Iterable[int], counts: bytes) -> NDArray[np.uint8]:
     """Mask [H, W] of zeros and ones from its COCO run-length code.
 

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mutdet.geometry.rotated_boxes import to_le90
-from mutdet.proposals.mask import decode_mask
+from mutdet.proposals.mask import bounds_of, decode_mask
 
 Array = NDArray[np.float64]
 
@@ -22,11 +22,11 @@ def box_of_mask(size: tuple[int, int], counts: bytes) -> Array:
     Raises:
         ValueError: the mask is empty.
     """
-    mask = decode_mask(size, counts)
-    x, y, w, h = cv2.boundingRect(mask)
+    x, y, w, h = bounds_of(size, counts)
     if w == 0:
         raise ValueError("the mask is empty")
-    outlines, _ = cv2.findContours(mask[y : y + h, x : x + w], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    part = np.ascontiguousarray(decode_mask(size, counts)[y : y + h, x : x + w])
+    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=cv2.contourArea)
     box = smallest_rectangle(outline[:, 0])
     box[:2] += np.array([x, y]) + 0.5
