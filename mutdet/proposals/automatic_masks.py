@@ -41,8 +41,12 @@ class _Candidates:
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
         """One after the other."""
-        stacked = [torch.cat([getattr(part, name) for part in parts]) for name in ("predicted_iou", "stability", "boxes", "points")]
-        return cls(*stacked, [code for part in parts for code in part.counts])
+
+        def stacked(name: str) -> Tensor:
+            return torch.cat([getattr(part, name) for part in parts])
+
+        counts = [code for part in parts for code in part.counts]
+        return cls(stacked("predicted_iou"), stacked("stability"), stacked("boxes"), stacked("points"), counts)
 
 
 class AutomaticMasks:

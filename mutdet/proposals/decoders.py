@@ -111,20 +111,29 @@ class FusedDecoder:
         """See `Decoder.masks`."""
         decoder = self._sam.mask_decoder
         chosen, position = torch.unique(prompts, return_inverse=True)
-        first, norm, _, second, _ = decoder.output_upscaling
-        height, width = self._sam.prompt_encoder.image_embedding_size
-        fine = functional.gelu(functional.layer_norm(_upscale(first, decoded.tokens[chosen]), norm.weight.shape, norm.weight, norm.bias, norm.eps))
-        fine = functional.gelu(_upscale(second, fine)).flatten(1, 3)
         networks = decoder.output_hypernetworks_mlps[1:]
         weights = torch.stack([network(decoded.mask_tokens[chosen, i]) for i, network in enumerate(networks)], dim=1)
-        logits = (weights @ fine.transpose(1, 2)).reshape(len(chosen), -1, height, width, 2, 2, 2, 2)[position, kinds]
-        return logits.permute(0, 1, 3, 5, 2, 4, 6).reshape(len(logits), 4 * height, 4 * width)
+        fine = self.upscaled(decoded.tokens[chosen])
+        return self.as_map((weights @ fine.transpose(1, 2))[position, kinds])
+
+    def upscaled(self, tokens: Tensor) -> Tensor:
+        """[B, 16 K, C / 8] features of mask cells for tokens [B, K, C]: the decoder's upscaling, cells of a token together."""
+        first, norm, _, second, _ = self._sam.mask_decoder.output_upscaling
+        coarse = functional.layer_norm(_upscale(first, tokens), norm.weight.shape, norm.weight, norm.bias, norm.eps)
+        return functional.gelu(_upscale(second, functional.gelu(coarse))).flatten(1, 3)
+
+    def as_map(self, cells: Tensor) -> Tensor:
+        """[..., 4 H, 4 W] map of values [..., 16 K] in the order of `upscaled`."""
+        height, width = self._sam.prompt_encoder.image_embedding_size
+        apart = cells.unflatten(-1, (height, width, 2, 2, 2, 2))
+        return apart.movedim((-6, -4, -2, -5, -3, -1), (-6, -5, -4, -3, -2, -1)).reshape(*cells.shape[:-1], 4 * height, 4 * width)
 
 
 def _upscale(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """2 x 2 transposed convolution with stride 2 as one product: [..., C] to [..., 4, C'], the 4 being (dy, dx)."""
     weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
-    return functional.linear(x, weight.T, layer.bias.repeat(4)).unflatten(-1, (4, -1))
+    bias = None if layer.bias is None else layer.bias.repeat(4)
+    return functional.linear(x, weight.T, bias).unflatten(-1, (4, -1))
 
 
 def _heads(attention: Attention, x: Tensor) -> Tensor:

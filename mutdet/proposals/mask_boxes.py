@@ -34,7 +34,7 @@ def box_of_mask(size: tuple[int, int], counts: bytes) -> Array:
     return to_le90(box)[0]
 
 
-def smallest_rectangle(points: NDArray[np.integer]) -> Array:
+def smallest_rectangle(points: NDArray) -> Array:
     """[5] rectangle (cx, cy, w, h, angle) of least area around points [M, 2].
 
     Taken from the corners: the range of OpenCV's angle has changed between its versions.

@@ -1,15 +1,18 @@
 """Mask generator `sam`: which model, decoder and generator the settings ask for."""
 
+from collections.abc import Callable
+
 import torch
+from segment_anything.modeling import Sam
 
 from mutdet.proposals.automatic_masks import AutomaticMasks
-from mutdet.proposals.decoders import FusedDecoder, StockDecoder
+from mutdet.proposals.decoders import Decoder, FusedDecoder, StockDecoder
 from mutdet.proposals.mask import Image, Mask, MaskGenerator
 from mutdet.proposals.sam_weights import load_sam
 from mutdet.proposals.stock_masks import StockMasks
 from mutdet.settings.masks import SamSettings
 
-_DECODERS = {"stock": StockDecoder, "fused": FusedDecoder}
+_DECODERS: dict[str, Callable[[Sam], Decoder]] = {"stock": StockDecoder, "fused": FusedDecoder}
 
 
 class SamGenerator:

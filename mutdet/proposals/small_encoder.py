@@ -61,7 +61,7 @@ class SmallEncoder(nn.Module):
         self.peaks4 = nn.Conv2d(c4, width // 4, 1)
         self.peaks8 = nn.Conv2d(width, width, 1)
         last = nn.Conv2d(width // 4, 1, 1)
-        nn.init.constant_(last.bias, _RARE)
+        last.bias = nn.Parameter(torch.full((1,), _RARE))
         self.peak_head = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(width // 4, width // 4, 3, 1, 1), nn.ReLU(inplace=True), last)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -78,4 +78,3 @@ class SmallEncoder(nn.Module):
         tokens = self.neck(joined + self.lateral4(functional.pixel_unshuffle(at4, 2)))
         peaks = self.peak_head(self.peaks4(at4) + functional.pixel_shuffle(self.peaks8(tokens), 2))
         return tokens, peaks[:, 0]
-

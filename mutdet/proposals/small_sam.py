@@ -22,9 +22,7 @@ def build_small_sam() -> Sam:
     tokens = IMAGE_SIDE // STRIDE
     sam = Sam(
         image_encoder=SmallEncoder(IMAGE_SIDE, WIDTH),
-        prompt_encoder=PromptEncoder(
-            embed_dim=WIDTH, image_embedding_size=(tokens, tokens), input_image_size=(IMAGE_SIDE, IMAGE_SIDE), mask_in_chans=16
-        ),
+        prompt_encoder=PromptEncoder(embed_dim=WIDTH, image_embedding_size=(tokens, tokens), input_image_size=(IMAGE_SIDE, IMAGE_SIDE), mask_in_chans=16),
         mask_decoder=MaskDecoder(
             num_multimask_outputs=3,
             transformer=TwoWayTransformer(depth=2, embedding_dim=WIDTH, mlp_dim=512, num_heads=8),

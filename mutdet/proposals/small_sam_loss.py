@@ -4,25 +4,55 @@ from collections.abc import Sequence
 
 import torch
 from segment_anything.modeling import Sam
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mutdet.proposals.decoders import FusedDecoder
+from mutdet.proposals.small_sam import WIDTH
 from mutdet.proposals.training_scenes import Sample
 from mutdet.settings.train_small_sam import TrainSmallSamSettings
 
 _KINDS = 3
+_DENSE = 3
 
 
-def losses(sam: Sam, samples: Sequence[Sample], settings: TrainSmallSamSettings) -> dict[str, Tensor]:
-    """Weighted losses by name, averaged over the samples; their sum is minimised."""
-    decoder = FusedDecoder(sam)
-    images = torch.stack([sam.preprocess(sample.image) for sample in samples])
-    tokens, peaks = sam.image_encoder.tokens_and_peaks(images)
-    parts = [_sample_losses(decoder, embedding[None], sample, settings) for embedding, sample in zip(tokens, samples, strict=True)]
-    averaged = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
-    centres = settings.peak_weight * peak_loss(peaks.float(), torch.stack([sample.centres for sample in samples]))
-    return {**averaged, "centres": centres}
+class SmallSamLoss(nn.Module):
+    """Losses of the small SAM, and the head of its dense targets, which the finished model does without.
+
+    Args:
+        sam: model in training.
+        settings: weights of the losses.
+    """
+
+    def __init__(self, sam: Sam, settings: TrainSmallSamSettings) -> None:
+        super().__init__()
+        self.sam = sam
+        self._settings = settings
+        self._decoder = FusedDecoder(sam)
+        self.dense_head = nn.Linear(WIDTH // 8, _DENSE)
+
+    def of_encoder(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """Weighted losses that need no prompt."""
+        return self._encoder_losses(*self._encode(samples), samples)
+
+    def of_prompts(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """All weighted losses by name, averaged over the samples; their sum is minimised."""
+        tokens, peaks = self._encode(samples)
+        parts = [_sample_losses(self._decoder, embedding[None], sample, self._settings) for embedding, sample in zip(tokens, samples, strict=True)]
+        averaged = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+        return {**averaged, **self._encoder_losses(tokens, peaks, samples)}
+
+    def _encode(self, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
+        encoded: tuple[Tensor, Tensor] = self.sam.image_encoder.tokens_and_peaks(torch.stack([self.sam.preprocess(sample.image) for sample in samples]))
+        return encoded
+
+    def _encoder_losses(self, tokens: Tensor, peaks: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        cells = self.dense_head(self._decoder.upscaled(tokens.flatten(2).transpose(1, 2)))
+        dense = self._decoder.as_map(cells.transpose(1, 2).float())
+        return {
+            "centres": self._settings.peak_weight * peak_loss(peaks.float(), torch.stack([sample.centres for sample in samples])),
+            "dense": self._settings.dense_weight * dense_loss(dense, torch.stack([sample.dense for sample in samples])),
+        }
 
 
 def _sample_losses(decoder: FusedDecoder, embedding: Tensor, sample: Sample, settings: TrainSmallSamSettings) -> dict[str, Tensor]:
@@ -74,3 +104,12 @@ def peak_loss(logits: Tensor, target: Tensor) -> Tensor:
     hit = (1 - probability).square() * functional.logsigmoid(logits) * is_centre
     miss = (1 - target) ** 4 * probability.square() * functional.logsigmoid(-logits) * ~is_centre
     return -(hit + miss).sum() / is_centre.sum().clamp(min=1)
+
+
+def dense_loss(found: Tensor, target: Tensor) -> Tensor:
+    """Cross entropy and dice of objects against background, and the error of the way to the centre, of maps [B, 3, H, W]."""
+    covered = target[:, 0]
+    entropy = functional.binary_cross_entropy_with_logits(found[:, 0], covered)
+    inside = (covered > 0.5)[:, None]
+    error = functional.smooth_l1_loss(found[:, 1:], target[:, 1:], reduction="none") * inside
+    return 2 * entropy + dice_loss(found[:, None, 0], covered[:, None]).mean() + error.sum() / (2 * inside.sum()).clamp(min=1)

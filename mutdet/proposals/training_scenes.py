@@ -19,6 +19,7 @@ _NEAR = 13
 _CENTRE_JITTER = 1.5
 _PEAK_SHARE = 0.15
 _SMALLEST_PEAK = 2.0
+_WAY_UNIT = 16.0
 
 
 @dataclass(frozen=True)
@@ -30,27 +31,29 @@ class Sample:
         points: [O + ..., 2] float32 x, y in pixels, whole numbers being pixel centres.
         masks: [O, S / 2, S / 2] float32, share of each cell that the prompted object covers.
         centres: [S / 4, S / 4] float32, 1 at the centres of objects, falling to 0 like a bell.
+        dense: [3, S / 2, S / 2] float32, share of each cell that any object covers, and x and y of the way from its
+            covered part to the object's centre in units of 16 pixels.
     """
 
     image: Tensor
     points: Tensor
     masks: Tensor
     centres: Tensor
+    dense: Tensor
 
 
 class TrainingScenes(Dataset[Sample]):
     """Samples by number; sample i follows from the seed and i alone."""
 
-    def __init__(self, settings: TrainSmallSamSettings, start: int = 0) -> None:
+    def __init__(self, settings: TrainSmallSamSettings) -> None:
         self._settings = settings
         self._scene = settings.scene(IMAGE_SIDE)
-        self._start = start
 
     def __len__(self) -> int:
-        return self._settings.steps * self._settings.images - self._start
+        return self._settings.samples(self._settings.total_steps - 1).stop
 
     def __getitem__(self, index: int) -> Sample:
-        rng = generator_for(self._settings.seed, "train_small_sam", self._start + index)
+        rng = generator_for(self._settings.seed, "train_small_sam", index)
         scene = draw_scene(self._scene, rng)
         objects = _objects_to_prompt(scene, self._settings.object_points, rng)
         on_objects = [_point_on(scene.instances == number + 1, scene.polygons[number].mean(axis=0), rng) for number in objects]
@@ -60,6 +63,7 @@ class TrainingScenes(Dataset[Sample]):
             points=torch.tensor(np.array([*on_objects, *background]).reshape(-1, 2), dtype=torch.float32),
             masks=_coverage(scene.instances, objects),
             centres=torch.from_numpy(centre_map(scene.polygons, IMAGE_SIDE)),
+            dense=_dense_targets(scene),
         )
 
 
@@ -68,7 +72,7 @@ def _objects_to_prompt(scene: Scene, count: int, rng: np.random.Generator) -> li
     total = len(scene.categories)
     if total == 0:
         return []
-    names, place, occurrences = np.unique(scene.categories, return_inverse=True, return_counts=True)
+    _, place, occurrences = np.unique(scene.categories, return_inverse=True, return_counts=True)
     chances = 1 / np.sqrt(occurrences[place])
     order = rng.choice(total, total, replace=False, p=chances / chances.sum())
     return np.resize(order, count).tolist()
@@ -99,6 +103,16 @@ def _coverage(instances: NDArray[np.integer], objects: list[int]) -> Tensor:
     numbers = np.asarray(objects, np.int64).reshape(-1, 1, 1) + 1
     masks = torch.from_numpy(instances.astype(np.int64)[None] == numbers).float()
     return torch.nn.functional.avg_pool2d(masks[:, None], MASK_STRIDE)[:, 0]
+
+
+def _dense_targets(scene: Scene) -> Tensor:
+    instances = scene.instances.astype(np.int64)
+    centres = np.concatenate([np.zeros((1, 2)), scene.polygons.mean(axis=1).reshape(-1, 2)])[instances]
+    rows, columns = np.indices(instances.shape) + 0.5
+    covered = instances > 0
+    way = np.stack([centres[..., 0] - columns, centres[..., 1] - rows]) * (covered / _WAY_UNIT)
+    dense = torch.from_numpy(np.concatenate([covered[None], way]).astype(np.float32))
+    return torch.nn.functional.avg_pool2d(dense, MASK_STRIDE)
 
 
 def centre_map(polygons: NDArray[np.floating], side: int) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Settings of the image-domain stage: where the frozen backbone's weights come from."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 class _AnyBackboneSettings(Settings):
     architecture: Architecture = Field("resnet50", description="Network, as torchvision names it.")
     datasets: list[Variant] = Field([], description="Data sets whose unlabelled tiles the stage may read; empty takes all.")
+    reads_tiles: ClassVar[bool] = False
 
 
 class ImagenetBackboneSettings(_AnyBackboneSettings):
@@ -27,6 +28,7 @@ class ImagenetBackboneSettings(_AnyBackboneSettings):
 class RandomBackboneSettings(_AnyBackboneSettings):
     """Untrained weights; batch normalisation gets the statistics of some tiles, so that features keep their scale."""
 
+    reads_tiles: ClassVar[bool] = True
     method: Literal["random"] = Field("random", description="Where the weights come from.")
     seed: Seed = Field(0, description="Seed of the weights and of the choice of tiles.")
     calibration_tiles: int = Field(64, ge=1, description="Tiles that the statistics of batch normalisation are taken from.")

@@ -104,4 +104,4 @@ def parse_config(content: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise UserError(one_line(error), file="config", remedy="see docs/settings.md for every key") from error
+        raise UserError(one_line(error), file="config") from error

@@ -133,6 +133,10 @@ class Layout:
         """Tables of unlabelled tiles that a variant of backbone or pretrain reads."""
         return [path for dataset in self.datasets(section, variant) for path in self.tiles(dataset, "unlabelled")]
 
+    def backbone_tiles(self, variant: str) -> list[Path]:
+        """Tables of tiles that decide a backbone's weights; none where these come from a file."""
+        return self.unlabelled_tiles("backbone", variant) if self.config.backbone[variant].reads_tiles else []
+
     def pretrain_inputs(self, variant: str) -> dict[str, list[Path]]:
         """Tables and weights that a pre-training reads; one without a codebook reads no tiles."""
         settings = self.config.pretrain[variant]

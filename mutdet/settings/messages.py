@@ -17,5 +17,5 @@ def one_line(error: ValidationError, where: Sequence[str] = ()) -> str:
 
 def _allowed(kind: str, message: str) -> str:
     if kind == "extra_forbidden":
-        return "is an unknown key; remove it or look for its right name in docs/settings.md"
+        return "is an unknown key; docs/settings.md lists those that exist"
     return message.removeprefix("Value error, ")

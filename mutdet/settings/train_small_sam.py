@@ -12,8 +12,10 @@ from mutdet.settings.scenes import TRAINING_FAMILIES, FamilyName, SceneSettings
 class TrainSmallSamSettings(Settings):
     """Training of the small SAM on procedural scenes, drawn while it trains."""
 
-    steps: int = Field(4500, ge=1, description="Optimiser steps.")
-    images: int = Field(2, ge=1, description="Scenes in a step.")
+    encoder_steps: int = Field(1000, ge=0, description="Optimiser steps of encoder and upscaling alone, on dense targets; cheap, they save many others.")
+    encoder_images: int = Field(6, ge=1, description="Scenes in one of those steps.")
+    steps: int = Field(3000, ge=1, description="Optimiser steps of the whole model on prompts, after those of the encoder.")
+    images: int = Field(2, ge=1, description="Scenes in one of these steps.")
     object_points: int = Field(20, ge=1, description="Prompts on objects of each scene; the scene's objects take turns.")
     background_points: int = Field(
         12, ge=0, description="Prompts on background of each scene, whose predicted IoU is taught to be 0; half of them lie near objects."
@@ -29,6 +31,7 @@ class TrainSmallSamSettings(Settings):
     dice_weight: float = Field(1.0, ge=0.0, description="Weight of the masks' dice loss.")
     iou_weight: float = Field(2.0, ge=0.0, description="Weight of the squared error of the predicted IoU.")
     peak_weight: float = Field(0.3, ge=0.0, description="Weight of the loss of the map of object centres.")
+    dense_weight: float = Field(0.5, ge=0.0, description="Weight of the dense losses: object or background, and the way to the object's centre.")
     grey: Fraction = Field(0.1, description="Share of scenes that lose their colours.")
     precision: Literal["float32", "bfloat16"] = Field("bfloat16", description="Of products in forward and backward passes; weights and losses are float32.")
     threads: int = Field(1, ge=1, le=256, description="Threads of the training on a CPU; fixed here because sums depend on it.")
@@ -40,6 +43,18 @@ class TrainSmallSamSettings(Settings):
         if self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} outlast the training of {self.steps} steps")
         return self
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of both parts together."""
+        return self.encoder_steps + self.steps
+
+    def samples(self, step: int) -> range:
+        """Numbers of the scenes of a step, counted through both parts."""
+        if step < self.encoder_steps:
+            return range(step * self.encoder_images, (step + 1) * self.encoder_images)
+        start = self.encoder_steps * self.encoder_images + (step - self.encoder_steps) * self.images
+        return range(start, start + self.images)
 
     def scene(self, size: int) -> SceneSettings:
         """How each scene is drawn, `size` pixels a side."""

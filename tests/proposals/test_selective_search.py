@@ -59,7 +59,7 @@ def test_scores_fall_with_the_rank_and_limits_hold(image):
 def test_resized_search_stays_in_the_tile(image):
     masks = generate(image, resize=48)
     assert masks
-    assert all(0 <= m.bbox[0] and m.bbox[0] + m.bbox[2] < 120 and m.bbox[1] + m.bbox[3] < 96 for m in masks)
+    assert all(m.bbox[0] >= 0 and m.bbox[0] + m.bbox[2] < 120 and m.bbox[1] + m.bbox[3] < 96 for m in masks)
     assert np.abs(np.array([mask.bbox for mask in masks]) - [30, 20, 39, 29]).max(axis=1).min() <= 5
 
 

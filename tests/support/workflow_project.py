@@ -8,7 +8,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import torch
 import yaml
+from safetensors.torch import save_file
+from torchvision.models import resnet18
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ["mutdet", "workflow", "profiles", "envs", "Snakefile"]
@@ -46,12 +49,6 @@ class Project:
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return Project(folder)
 
-    def change(self, file: str, old: str, new: str) -> None:
-        """Replace a text in a file of the project."""
-        text = (self.folder / file).read_text()
-        assert old in text, f"{old!r} is not in {file}"
-        (self.folder / file).write_text(text.replace(old, new, 1))
-
     def configure(self, change) -> None:
         """Apply a function to the config and write it back."""
         path = self.folder / "config" / "config.yaml"
@@ -61,7 +58,7 @@ class Project:
 
 
 def new_project(folder: Path) -> Project:
-    """A project without results: package, workflow, tiny config, six drawn images with labels."""
+    """A project without results: package, workflow, tiny config, weights of a backbone, seven drawn images with labels."""
     for part in PARTS:
         source = REPOSITORY / part
         if source.is_dir():
@@ -70,6 +67,8 @@ def new_project(folder: Path) -> Project:
             shutil.copy2(source, folder / part)
     (folder / "config").mkdir()
     shutil.copy2(TINY, folder / "config" / "config.yaml")
+    torch.manual_seed(0)
     draw = [sys.executable, "-m", "mutdet", "scenes", "--output", "data", "--train", "5", "--val", "2", "--size", "128"]
     subprocess.run(draw, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, check=True, capture_output=True)
+    save_file({name: tensor for name, tensor in resnet18().state_dict().items() if not name.startswith("fc.")}, folder / "data" / "backbone.safetensors")
     return Project(folder)

@@ -3,7 +3,7 @@
 
 rule backbone:
     input:
-        tiles=lambda wildcards: LAYOUT.unlabelled_tiles("backbone", wildcards.variant),
+        tiles=lambda wildcards: LAYOUT.backbone_tiles(wildcards.variant),
         weights=weights_of("backbone"),
     output:
         f"{ROOT}/backbone/{{variant}}/backbone.safetensors",
