@@ -1,6 +1,5 @@
 """MutDet from images to report. `snakemake --cores all` runs config/config.yaml; --configfile names another."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,13 +9,17 @@ from snakemake.utils import min_version, validate
 sys.path.insert(0, str(workflow.basedir))
 
 from mutdet.settings.config import parse_config
+from mutdet.settings.environment import hand_down
 from mutdet.settings.errors import UserError
 from mutdet.settings.layout import Layout
 
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
+# A config file that is named on the command line stands alone: its sections are not mixed with the default's.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
 
 
 try:
@@ -24,6 +27,7 @@ try:
     LAYOUT.stage_outputs()
 except UserError as error:
     raise WorkflowError(str(error)) from None
+hand_down(LAYOUT.config.runtime)
 validate(config, "workflow/schemas/config.schema.json", set_default=False)
 
 

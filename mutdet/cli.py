@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from mutdet.settings.base import VARIANT_PATTERN, Runtime
 from mutdet.settings.console import configure_logging, log
+from mutdet.settings.environment import handed_down
 from mutdet.settings.errors import UserError
 from mutdet.settings.messages import one_line
 from mutdet.settings.stages import COMMANDS, Stage
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(stage: Stage, namespace: dict[str, Any]) -> None:
     files = stage.files_class.model_validate(_group(namespace, "files"))
-    runtime = Runtime.model_validate(_group(namespace, "runtime"))
+    runtime = Runtime.model_validate({**handed_down(), **_group(namespace, "runtime")})
     given = _merge(yaml.safe_load(namespace["settings"]) or {}, _group(namespace, "setting"))
     settings = stage.validate({**_unnamed_variants(stage), **given})
     module, _, function = stage.function.partition(":")

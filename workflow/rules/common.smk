@@ -6,10 +6,6 @@ BENCHMARKS = f"{ROOT}/benchmarks"
 CONFIG = LAYOUT.config
 ENVIRONMENT = "../../envs/mutdet.yaml"
 
-# Neither the program nor the runtime decides a result: both stand in the shell text as names, so that changing them reruns nothing.
-MUTDET = "mutdet" if shutil.which("mutdet") else f"{sys.executable} -m mutdet"
-RUNTIME = f"--device {CONFIG.runtime.device} --workers {CONFIG.runtime.workers}"
-
 
 wildcard_constraints:
     variant=r"[A-Za-z0-9][A-Za-z0-9._-]*",

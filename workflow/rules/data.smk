@@ -7,40 +7,46 @@ for _variant in CONFIG.scenes:
             f"scenes_{_variant}"
         output:
             **LAYOUT.scene_files(_variant),
-        params:
-            settings=LAYOUT.settings_json("scenes", _variant),
-            code=LAYOUT.code("scenes", _variant),
-            folder=f"{ROOT}/scenes/{_variant}",
         log:
             f"{LOGS}/scenes/{_variant}.log",
         benchmark:
             f"{BENCHMARKS}/scenes/{_variant}.tsv"
         conda:
             ENVIRONMENT
+        params:
+            settings=LAYOUT.settings_json("scenes", _variant),
+            code=LAYOUT.code("scenes", _variant),
+            folder=lambda wildcards, output: Path(output.splits[0]).parent,
         shell:
-            "{MUTDET} scenes --output {params.folder:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+            "mutdet scenes --output {params.folder:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule partition_tiles:
     input:
-        images=lambda wildcards: LAYOUT.source_files(wildcards.variant, wildcards.split, wildcards.shard)["images"],
-        labels=lambda wildcards: LAYOUT.source_files(wildcards.variant, wildcards.split, wildcards.shard)["labels"],
+        images=lambda wildcards: LAYOUT.source_files(
+            wildcards.variant, wildcards.split, wildcards.shard
+        )["images"],
+        labels=lambda wildcards: LAYOUT.source_files(
+            wildcards.variant, wildcards.split, wildcards.shard
+        )["labels"],
     output:
         f"{ROOT}/partition/{{variant}}/{{split}}/{{shard}}.parquet",
-    params:
-        settings=lambda wildcards: LAYOUT.settings_json("partition tiles", wildcards.variant),
-        code=code_of("partition tiles"),
-        shard=lambda wildcards: LAYOUT.shards.index(wildcards.shard),
-        shards=CONFIG.shards,
     log:
         f"{LOGS}/partition/{{variant}}/{{split}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/partition/{{variant}}_{{split}}_{{shard}}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        settings=lambda wildcards: LAYOUT.settings_json(
+            "partition tiles", wildcards.variant
+        ),
+        code=code_of("partition tiles"),
+        shard=lambda wildcards: LAYOUT.shards.index(wildcards.shard),
+        shards=CONFIG.shards,
     shell:
-        "{MUTDET} partition tiles --name {wildcards.variant:q} --split {wildcards.split} --shard {params.shard} --shards {params.shards}"
-        " --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet partition tiles --name {wildcards.variant:q} --split {wildcards.split} --shard {params.shard} --shards {params.shards}"
+        " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule partition_index:
@@ -51,15 +57,15 @@ rule partition_index:
     output:
         images=f"{ROOT}/partition/{{variant}}/images.parquet",
         labels=f"{ROOT}/partition/{{variant}}/labels.parquet",
-    params:
-        settings=settings_of("partition index"),
-        code=code_of("partition index"),
     log:
         f"{LOGS}/partition/{{variant}}/index.log",
     benchmark:
         f"{BENCHMARKS}/partition/{{variant}}_index.tsv"
     conda:
         ENVIRONMENT
+    params:
+        settings=settings_of("partition index"),
+        code=code_of("partition index"),
     shell:
-        "{MUTDET} partition index --name {wildcards.variant:q} --image-table {output.images:q} --label-table {output.labels:q}"
-        " --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet partition index --name {wildcards.variant:q} --image-table {output.images:q} --label-table {output.labels:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"

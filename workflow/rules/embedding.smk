@@ -7,9 +7,6 @@ rule backbone:
         weights=weights_of("backbone"),
     output:
         f"{ROOT}/backbone/{{variant}}/backbone.safetensors",
-    params:
-        settings=settings_of("backbone"),
-        code=code_of("backbone"),
     log:
         f"{LOGS}/backbone/{{variant}}.log",
     benchmark:
@@ -18,8 +15,11 @@ rule backbone:
         ENVIRONMENT
     resources:
         mem_mb=4000,
+    params:
+        settings=settings_of("backbone"),
+        code=code_of("backbone"),
     shell:
-        "{MUTDET} backbone --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet backbone --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule embed:
@@ -29,9 +29,6 @@ rule embed:
         backbone=lambda wildcards: f"{ROOT}/backbone/{CONFIG.embed[wildcards.variant].backbone}/backbone.safetensors",
     output:
         f"{ROOT}/embed/{{variant}}/{{dataset}}/{{shard}}.parquet",
-    params:
-        settings=settings_of("embed"),
-        code=code_of("embed"),
     log:
         f"{LOGS}/embed/{{variant}}/{{dataset}}/{{shard}}.log",
     benchmark:
@@ -40,20 +37,24 @@ rule embed:
         ENVIRONMENT
     resources:
         mem_mb=4000,
+    params:
+        settings=settings_of("embed"),
+        code=code_of("embed"),
     shell:
-        "{MUTDET} embed --tiles {input.tiles:q} --boxes {input.boxes:q} --backbone {input.backbone:q}"
-        " --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet embed --tiles {input.tiles:q} --boxes {input.boxes:q} --backbone {input.backbone:q}"
+        " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule codebook:
     input:
-        embeddings=lambda wildcards: LAYOUT.shards_of("embed", CONFIG.codebook[wildcards.variant].embed, LAYOUT.datasets("codebook", wildcards.variant)),
+        embeddings=lambda wildcards: LAYOUT.shards_of(
+            "embed",
+            CONFIG.codebook[wildcards.variant].embed,
+            LAYOUT.datasets("codebook", wildcards.variant),
+        ),
     output:
         codebook=f"{ROOT}/codebook/{{variant}}/codebook.safetensors",
         clusters=f"{ROOT}/codebook/{{variant}}/clusters.parquet",
-    params:
-        settings=settings_of("codebook"),
-        code=code_of("codebook"),
     log:
         f"{LOGS}/codebook/{{variant}}.log",
     benchmark:
@@ -62,9 +63,12 @@ rule codebook:
         ENVIRONMENT
     resources:
         mem_mb=4000,
+    params:
+        settings=settings_of("codebook"),
+        code=code_of("codebook"),
     shell:
-        "{MUTDET} codebook --embeddings {input.embeddings:q} --output {output.codebook:q} --cluster-table {output.clusters:q}"
-        " --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet codebook --embeddings {input.embeddings:q} --output {output.codebook:q} --cluster-table {output.clusters:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule pseudo_labels:
@@ -74,15 +78,15 @@ rule pseudo_labels:
         codebook=f"{ROOT}/codebook/{{variant}}/codebook.safetensors",
     output:
         f"{ROOT}/pseudo_labels/{{variant}}/{{dataset}}/{{shard}}.parquet",
-    params:
-        settings=settings_of("pseudo_labels"),
-        code=code_of("pseudo_labels"),
     log:
         f"{LOGS}/pseudo_labels/{{variant}}/{{dataset}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/pseudo_labels/{{variant}}_{{dataset}}_{{shard}}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        settings=settings_of("pseudo_labels"),
+        code=code_of("pseudo_labels"),
     shell:
-        "{MUTDET} pseudo_labels --boxes {input.boxes:q} --embeddings {input.embeddings:q} --codebook {input.codebook:q}"
-        " --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet pseudo_labels --boxes {input.boxes:q} --embeddings {input.embeddings:q} --codebook {input.codebook:q}"
+        " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -7,9 +7,6 @@ rule masks:
         weights=weights_of("masks"),
     output:
         f"{ROOT}/masks/{{variant}}/{{dataset}}/{{shard}}.parquet",
-    params:
-        settings=settings_of("masks"),
-        code=code_of("masks"),
     log:
         f"{LOGS}/masks/{{variant}}/{{dataset}}/{{shard}}.log",
     benchmark:
@@ -18,8 +15,11 @@ rule masks:
         ENVIRONMENT
     resources:
         mem_mb=4000,
+    params:
+        settings=settings_of("masks"),
+        code=code_of("masks"),
     shell:
-        "{MUTDET} masks --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet masks --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule boxes:
@@ -27,14 +27,14 @@ rule boxes:
         masks=lambda wildcards: f"{ROOT}/masks/{CONFIG.boxes[wildcards.variant].masks}/{wildcards.dataset}/{wildcards.shard}.parquet",
     output:
         f"{ROOT}/boxes/{{variant}}/{{dataset}}/{{shard}}.parquet",
-    params:
-        settings=settings_of("boxes"),
-        code=code_of("boxes"),
     log:
         f"{LOGS}/boxes/{{variant}}/{{dataset}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/boxes/{{variant}}_{{dataset}}_{{shard}}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        settings=settings_of("boxes"),
+        code=code_of("boxes"),
     shell:
-        "{MUTDET} boxes --masks {input.masks:q} --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet boxes --masks {input.masks:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

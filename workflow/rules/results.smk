@@ -7,9 +7,6 @@ rule detect_tiles:
         detector=f"{ROOT}/finetune/{{variant}}/detector.safetensors",
     output:
         f"{ROOT}/detect/{{variant}}/{{shard}}.parquet",
-    params:
-        settings=settings_of("detect tiles"),
-        code=code_of("detect tiles"),
     log:
         f"{LOGS}/detect/{{variant}}/{{shard}}.log",
     benchmark:
@@ -18,27 +15,33 @@ rule detect_tiles:
         ENVIRONMENT
     resources:
         mem_mb=4000,
+    params:
+        settings=settings_of("detect tiles"),
+        code=code_of("detect tiles"),
     shell:
-        "{MUTDET} detect tiles --tiles {input.tiles:q} --detector {input.detector:q} --output {output:q}"
-        " --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet detect tiles --tiles {input.tiles:q} --detector {input.detector:q} --output {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule detect_merge:
     input:
-        tiles=lambda wildcards: [f"{ROOT}/detect/{wildcards.variant}/{shard}.parquet" for shard in LAYOUT.shards],
+        tiles=lambda wildcards: [
+            f"{ROOT}/detect/{wildcards.variant}/{shard}.parquet"
+            for shard in LAYOUT.shards
+        ],
     output:
         f"{ROOT}/detect/{{variant}}/detections.parquet",
-    params:
-        settings=settings_of("detect merge"),
-        code=code_of("detect merge"),
     log:
         f"{LOGS}/detect/{{variant}}/merge.log",
     benchmark:
         f"{BENCHMARKS}/detect/{{variant}}_merge.tsv"
     conda:
         ENVIRONMENT
+    params:
+        settings=settings_of("detect merge"),
+        code=code_of("detect merge"),
     shell:
-        "{MUTDET} detect merge --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet detect merge --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -50,36 +53,41 @@ rule evaluate:
         evaluation=f"{ROOT}/evaluate/{{variant}}/evaluation.parquet",
         curves=f"{ROOT}/evaluate/{{variant}}/curves/curves.parquet",
         submission=directory(f"{ROOT}/evaluate/{{variant}}/Task1"),
-    params:
-        settings=settings_of("evaluate"),
-        code=code_of("evaluate"),
     log:
         f"{LOGS}/evaluate/{{variant}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate/{{variant}}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        settings=settings_of("evaluate"),
+        code=code_of("evaluate"),
     shell:
-        "{MUTDET} evaluate --detections {input.detections:q} --images {input.images:q} --labels {input.labels:q} --output {output.evaluation:q}"
-        " --curves {output.curves:q} --submission {output.submission:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet evaluate --detections {input.detections:q} --images {input.images:q} --labels {input.labels:q} --output {output.evaluation:q}"
+        " --curves {output.curves:q} --submission {output.submission:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule tables:
     input:
-        evaluations=lambda wildcards: [f"{ROOT}/evaluate/{name}/evaluation.parquet" for name in CONFIG.tables[wildcards.variant].experiments or CONFIG.finetune],
+        evaluations=lambda wildcards: [
+            f"{ROOT}/evaluate/{name}/evaluation.parquet"
+            for name in CONFIG.tables[wildcards.variant].experiments or CONFIG.finetune
+        ],
     output:
-        multiext(f"{ROOT}/tables/{{variant}}", ".parquet", ".csv", ".tex"),
-    params:
-        settings=settings_of("tables"),
-        code=code_of("tables"),
+        table=f"{ROOT}/tables/{{variant}}.parquet",
+        csv=f"{ROOT}/tables/{{variant}}.csv",
+        latex=f"{ROOT}/tables/{{variant}}.tex",
     log:
         f"{LOGS}/tables/{{variant}}.log",
     benchmark:
         f"{BENCHMARKS}/tables/{{variant}}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        settings=settings_of("tables"),
+        code=code_of("tables"),
     shell:
-        "{MUTDET} tables --evaluations {input.evaluations:q} --output {output[0]:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet tables --evaluations {input.evaluations:q} --output {output.table:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -87,15 +95,15 @@ rule report:
         LAYOUT.stage_outputs(),
     output:
         LAYOUT.report(),
-    params:
-        settings=LAYOUT.settings_json("report", ""),
-        code=LAYOUT.code("report", ""),
-        run=ROOT,
     log:
         f"{LOGS}/report.log",
     benchmark:
         f"{BENCHMARKS}/report/report.tsv"
     conda:
         ENVIRONMENT
+    params:
+        settings=LAYOUT.settings_json("report", ""),
+        code=LAYOUT.code("report", ""),
+        run=lambda wildcards, output: Path(output[0]).parents[1],
     shell:
-        "{MUTDET} report --run {params.run:q} --output {output:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet report --run {params.run:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -7,11 +7,6 @@ rule pretrain:
     output:
         detector=f"{ROOT}/pretrain/{{variant}}/detector.safetensors",
         log=f"{ROOT}/pretrain/{{variant}}/log.parquet",
-    params:
-        settings=settings_of("pretrain"),
-        code=code_of("pretrain"),
-        tables=lambda wildcards, input: f"--tiles {input.get('tiles', '')} --pseudo-labels {input.get('pseudo_labels', '')}",
-        state=lambda wildcards: LAYOUT.state("pretrain", wildcards.variant),
     log:
         f"{LOGS}/pretrain/{{variant}}.log",
     benchmark:
@@ -21,24 +16,27 @@ rule pretrain:
     threads: lambda wildcards: LAYOUT.threads("pretrain", wildcards.variant)
     resources:
         mem_mb=8000,
+    params:
+        settings=settings_of("pretrain"),
+        code=code_of("pretrain"),
+        tables=lambda wildcards, input: f"--tiles {input.get('tiles', '')} --pseudo-labels {input.get('pseudo_labels', '')}",
+        state=lambda wildcards: LAYOUT.state("pretrain", wildcards.variant),
     shell:
-        "{MUTDET} pretrain {params.tables} --backbone {input.backbone:q} --output {output.detector:q} --log {output.log:q}"
-        " --state {params.state:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet pretrain {params.tables} --backbone {input.backbone:q} --output {output.detector:q} --log {output.log:q}"
+        " --state {params.state:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule finetune:
     input:
-        tiles=lambda wildcards: LAYOUT.tiles(CONFIG.finetune[wildcards.variant].dataset, "train"),
+        tiles=lambda wildcards: LAYOUT.tiles(
+            CONFIG.finetune[wildcards.variant].dataset, "train"
+        ),
         images=lambda wildcards: f"{ROOT}/partition/{CONFIG.finetune[wildcards.variant].dataset}/images.parquet",
         labels=lambda wildcards: f"{ROOT}/partition/{CONFIG.finetune[wildcards.variant].dataset}/labels.parquet",
         detector=lambda wildcards: f"{ROOT}/pretrain/{CONFIG.finetune[wildcards.variant].pretrain}/detector.safetensors",
     output:
         detector=f"{ROOT}/finetune/{{variant}}/detector.safetensors",
         log=f"{ROOT}/finetune/{{variant}}/log.parquet",
-    params:
-        settings=settings_of("finetune"),
-        code=code_of("finetune"),
-        state=lambda wildcards: LAYOUT.state("finetune", wildcards.variant),
     log:
         f"{LOGS}/finetune/{{variant}}.log",
     benchmark:
@@ -48,6 +46,10 @@ rule finetune:
     threads: lambda wildcards: LAYOUT.threads("finetune", wildcards.variant)
     resources:
         mem_mb=8000,
+    params:
+        settings=settings_of("finetune"),
+        code=code_of("finetune"),
+        state=lambda wildcards: LAYOUT.state("finetune", wildcards.variant),
     shell:
-        "{MUTDET} finetune --tiles {input.tiles:q} --images {input.images:q} --labels {input.labels:q} --detector {input.detector:q}"
-        " --output {output.detector:q} --log {output.log:q} --state {params.state:q} --settings {params.settings:q} {RUNTIME} > {log:q} 2>&1"
+        "mutdet finetune --tiles {input.tiles:q} --images {input.images:q} --labels {input.labels:q} --detector {input.detector:q}"
+        " --output {output.detector:q} --log {output.log:q} --state {params.state:q} --settings {params.settings:q} > {log:q} 2>&1"
