@@ -49,6 +49,15 @@ def test_flags_win_over_the_settings_mapping(tmp_path, monkeypatch):
     assert (seen["settings"].min_side, seen["settings"].min_fill, seen["runtime"].device) == (7.0, 0.5, "cpu")
 
 
+def test_the_workflow_hands_runtime_settings_down_and_flags_win(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("mutdet.stages.boxes.run", lambda files, settings, runtime: seen.update(runtime=runtime))
+    monkeypatch.setenv("MUTDET_DEVICE", "cuda")
+    monkeypatch.setenv("MUTDET_WORKERS", "3")
+    assert main(["boxes", "--masks", "m", "--output", "o", "--device", "cpu"]) == 0
+    assert (seen["runtime"].device, seen["runtime"].workers) == ("cpu", 3)
+
+
 def test_stages_and_rules_have_the_same_names():
     assert {name.partition(" ")[0] for name in STAGES} == {
         "scenes", "partition", "masks", "boxes", "backbone", "embed", "codebook", "pseudo_labels",
