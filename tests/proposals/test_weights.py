@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from mutdet.proposals.sam_weights import SMALL_WEIGHTS, load_sam
@@ -102,5 +103,5 @@ def test_package_weights_are_small_and_half():
     ],
 )
 def test_impossible_settings(wrong):
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValidationError):
         SamSettings(**wrong)
