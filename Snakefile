@@ -11,7 +11,7 @@ sys.path.insert(0, str(workflow.basedir))
 from mutdet.settings.config import parse_config
 from mutdet.settings.environment import hand_down
 from mutdet.settings.errors import UserError
-from mutdet.settings.layout import Layout
+from mutdet.settings.layout import PICTURES, Layout
 
 min_version("9.0")
 
@@ -42,6 +42,7 @@ include: "workflow/rules/results.smk"
 localrules:
     all,
     stages,
+    tables,
 
 
 rule all:
@@ -49,6 +50,12 @@ rule all:
     input:
         LAYOUT.report(),
         LAYOUT.stage_outputs(),
+
+
+# The tables of experiments, and what they are made from.
+rule tables:
+    input:
+        LAYOUT.tables(),
 
 
 rule stages:

@@ -13,7 +13,7 @@ from mutdet.proposals.automatic_masks import AutomaticMasks
 from mutdet.proposals.decoders import FusedDecoder, StockDecoder
 from mutdet.proposals.mask import Mask
 from mutdet.proposals.sam_weights import load_sam
-from mutdet.settings.masks import SamSettings
+from mutdet.settings.proposals.sam_generator import SamSettings
 from mutdet.settings.scenes import SceneSettings
 from mutdet.settings.seeds import generator_for
 

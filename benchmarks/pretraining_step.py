@@ -11,7 +11,7 @@ from mutdet.detectors.ars_detr import ArsDetr
 from mutdet.detectors.types import Targets
 from mutdet.pretraining.mutdet import MutDet
 from mutdet.settings.detectors import DetectorSettings
-from mutdet.settings.pretrain import MutdetPretrainSettings
+from mutdet.settings.pretraining.mutdet import MutdetPretrainSettings
 from mutdet.training.supervised import SupervisedLoss
 from mutdet.training.tile_dataset import Batch
 

@@ -1,7 +1,7 @@
 """Objects of held-out scenes that have a pseudo box, by category: the small SAM and selective search.
 
-Scenes, counting rules and limits are those of `mutdet.settings.small_sam`; generator and filters those of the default
-config, with as many boxes a tile as the measure allows. Two dense grids of prompts stand beside it.
+Scenes, counting rules and limits are those of `mutdet.settings.small_sam`; the generator is that of the default config, once with the measure's
+filters of boxes, which keep nearly everything, and once with those of the config. A dense grid of prompts stands beside it.
 """
 
 import argparse
@@ -17,9 +17,10 @@ from measuring import machine
 from mutdet.proposals.recall import TileRecall, measure, recall_by_category, scenes
 from mutdet.settings.base import Settings
 from mutdet.settings.boxes import BoxesSettings
-from mutdet.settings.masks import SamSettings, SelectiveSearchSettings
+from mutdet.settings.proposals.sam_generator import SamSettings
+from mutdet.settings.proposals.selective_search import SelectiveSearchSettings
 from mutdet.settings.registries import MASK_GENERATORS, load
-from mutdet.settings.small_sam import VALIDATION, RecallSettings
+from mutdet.settings.small_sam import FILTERS, VALIDATION, RecallSettings
 
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 
@@ -27,11 +28,11 @@ CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 def variants(masks: str, boxes: str, limit: int) -> Iterator[tuple[str, Settings, BoxesSettings]]:
     """Names and settings of what is compared."""
     config = yaml.safe_load(CONFIG.read_text())
-    filters = BoxesSettings(**{**config["boxes"][boxes], "max_per_tile": limit})
+    filters = BoxesSettings(masks=masks, **FILTERS, max_per_tile=limit)
     default = SamSettings(**config["masks"][masks])
     yield "default", default, filters
-    for points in (16, 32):
-        yield f"grid {points} x {points}", default.model_copy(update={"points_per_side": points, "peaks": 0}), filters
+    yield "default, filters of the config", default, BoxesSettings(**config["boxes"][boxes])
+    yield "grid of 16 x 16", default.model_copy(update={"points_per_side": 16, "peaks": 0}), filters
     unfiltered = filters.model_copy(update={"min_fill": 0.0, "nms_thresh": None})
     for strategy in ("fast", "quality"):
         yield f"selective search, {strategy}", SelectiveSearchSettings(strategy=strategy, max_proposals=None), unfiltered  # type: ignore[arg-type]
@@ -54,12 +55,13 @@ if __name__ == "__main__":
     parser.add_argument("--masks", default="sam_small", help="variant of section masks")
     parser.add_argument("--boxes", default="sam", help="variant of section boxes")
     parser.add_argument("--split", default="held-out", choices=["held-out", "validation"])
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="compare these alone, such as 'selective search, fast'")
     parser.add_argument("--processes", type=int, default=1, help="compared variants at a time; more than one spoils the times")
     given = parser.parse_args()
     rules = RecallSettings() if given.split == "held-out" else VALIDATION
     print(f"{machine()}; one thread; {rules.scenes} scenes of {rules.size} px, split {rules.split}, families {', '.join(rules.families)}")
     print(f"objects with a short side of {rules.min_short_side:g} px, found at IoU {rules.iou:g} among at most {rules.max_boxes} boxes a tile")
-    compared = list(variants(given.masks, given.boxes, rules.max_boxes))
+    compared = [variant for variant in variants(given.masks, given.boxes, rules.max_boxes) if not given.only or variant[0] in given.only]
     with ProcessPoolExecutor(given.processes) as pool:
         results = pool.map(run, *zip(*[(settings, boxes, rules) for _, settings, boxes in compared], strict=True))
         for (name, _, _), (outcomes, seconds) in zip(compared, results, strict=True):

@@ -1,24 +1,20 @@
 """The `mutdet` command: one subcommand per stage, its flags made from the stage's settings and files."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
-from mutdet.settings.base import VARIANT_PATTERN, Runtime
+from mutdet.settings.base import Runtime
 from mutdet.settings.console import configure_logging, log
 from mutdet.settings.environment import handed_down
 from mutdet.settings.errors import UserError
+from mutdet.settings.flags import SEPARATOR, Flag, choice_of, flags_of
 from mutdet.settings.messages import one_line
 from mutdet.settings.stages import COMMANDS, Stage
-
-_SEPARATOR = "."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(stage: Stage, namespace: dict[str, Any]) -> None:
     files = stage.files_class.model_validate(_group(namespace, "files"))
     runtime = Runtime.model_validate({**handed_down(), **_group(namespace, "runtime")})
-    given = _merge(yaml.safe_load(namespace["settings"]) or {}, _group(namespace, "setting"))
-    settings = stage.validate({**_unnamed_variants(stage), **given})
+    flags = _group(namespace, "setting")
+    given = _merge(yaml.safe_load(namespace["settings"]) or {}, flags)
+    member = _chosen_member(stage, given, flags)
+    settings = stage.validate({**_unnamed_variants(stage, member), **given})
     module, _, function = stage.function.partition(":")
     getattr(import_module(module), function)(files, settings, runtime)
 
@@ -68,85 +66,66 @@ def _add_command(parent: Any, name: str, stage: Stage) -> None:
     command.set_defaults(stage=stage)
     files = command.add_argument_group("files")
     for field, info in stage.files_class.model_fields.items():
-        _add_flag(files, "files", info.alias or field, info, required=info.is_required())
-    settings = command.add_argument_group("settings", "the same names and meanings as in the config file")
-    settings.add_argument("--settings", default="{}", metavar="JSON", help="settings as one JSON or YAML mapping; single flags win over it")
-    for field, info in _flat_fields(stage.settings_type):
-        if not _names_a_variant(info):
-            _add_flag(settings, "setting", field, info, required=False)
+        _add_flag(files, "files", Flag(info.alias or field, {"": info}), required=info.is_required(), many=get_origin(info.annotation) is list)
+    _add_settings(command, stage)
     runtime = command.add_argument_group("runtime", "how it runs; changes no result")
-    for field, info in Runtime.model_fields.items():
-        _add_flag(runtime, "runtime", field, info, required=False)
+    for flag in flags_of(Runtime):
+        _add_flag(runtime, "runtime", flag)
 
 
-def _flat_fields(kind: Any) -> Iterator[tuple[str, FieldInfo]]:
-    """Fields of a settings class or of all members of a union, nested ones with dotted names."""
-    seen: set[str] = set()
-    for model in _models(kind):
-        for name, info in model.model_fields.items():
-            nested = list(_models(info.annotation))
-            inner = [(f"{name}{_SEPARATOR}{field}", deeper) for field, deeper in _flat_fields(info.annotation)] if nested else [(name, info)]
-            for flag, field_info in inner:
-                if flag not in seen:
-                    seen.add(flag)
-                    yield flag, field_info
+def _add_settings(command: argparse.ArgumentParser, stage: Stage) -> None:
+    """Flags of a stage's settings; where they are a union, those that only some members have stand in groups of their own."""
+    everybody = command.add_argument_group("settings", "the same names and meanings as in the config file")
+    everybody.add_argument("--settings", default="{}", metavar="JSON", help="settings as one JSON or YAML mapping; single flags win over it")
+    choice = choice_of(stage.settings_type)
+    groups = {tuple(choice.members) if choice else ("",): everybody}
+    if choice:
+        metavar = "{" + ",".join(choice.members) + "}"
+        everybody.add_argument(f"--{choice.field}", dest=f"setting:{choice.field}", metavar=metavar, default=argparse.SUPPRESS, help=choice.help)
+    for flag in flags_of(stage.settings_type):
+        members = tuple(flag.fields)
+        if choice and members not in groups:
+            groups[members] = command.add_argument_group(f"settings of {choice.field} {', '.join(members)}")
+        if not flag.names_a_variant:
+            _add_flag(groups[members], "setting", flag)
 
 
-def _models(kind: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield kind
-    elif get_origin(kind) is Annotated:
-        yield from _models(get_args(kind)[0])
-    elif get_origin(kind) in (Union, UnionType):
-        for member in get_args(kind):
-            yield from _models(member)
-
-
-def _names_a_variant(info: FieldInfo) -> bool:
-    """Whether a setting says which variant of another stage is read; on the command line, paths say that."""
-    return any(getattr(rule, "pattern", None) == VARIANT_PATTERN for rule in info.metadata)
-
-
-def _unnamed_variants(stage: Stage) -> dict[str, str]:
-    """A name for every variant that the settings require and that a stage run by hand does not look at."""
-    return {name: "by-hand" for name, info in _flat_fields(stage.settings_type) if info.is_required() and _names_a_variant(info)}
-
-
-def _add_flag(group: Any, role: str, name: str, info: FieldInfo, *, required: bool) -> None:
-    many = get_origin(info.annotation) is list and role == "files"
+def _add_flag(group: Any, role: str, flag: Flag, *, required: bool = False, many: bool = False) -> None:
     group.add_argument(
-        f"--{name.replace('_', '-')}",
-        dest=f"{role}:{name}",
-        metavar=_metavar(info.annotation),
-        help=_help(info).replace("%", "%%"),
+        flag.option,
+        dest=f"{role}:{flag.name}",
+        metavar=flag.metavar,
+        help=flag.help.replace("%", "%%"),
         required=required,
         default=argparse.SUPPRESS,
-        type=_reader(info.annotation),
+        type=flag.read,
         **({"nargs": "*"} if many else {}),
     )
 
 
-def _reader(annotation: Any) -> Any:
-    texts = {str, Path, *(a for a in (annotation,) if get_origin(a) is Literal)}
-    members = set(get_args(annotation)) - {type(None)} if get_origin(annotation) in (Union, UnionType, list) else {annotation}
-    return str if members and members <= texts else yaml.safe_load
+def _chosen_member(stage: Stage, given: Mapping[str, Any], flags: Mapping[str, Any]) -> str:
+    """Name of the union's member that the settings choose, "" where there is no union.
+
+    Raises:
+        UserError: none is chosen, or a flag belongs to another one.
+    """
+    choice = choice_of(stage.settings_type)
+    if choice is None:
+        return ""
+    member = given.get(choice.field)
+    if member is None:
+        raise UserError(f"--{choice.field} is missing", remedy=f"choose one of {', '.join(choice.members)}")
+    for flag in flags_of(stage.settings_type):
+        if flag.name in flags and member in choice.members and member not in flag.fields:
+            owners = " or ".join(flag.fields)
+            raise UserError(f"{flag.option} is no setting of {choice.field} {member}", remedy=f"leave it out, or choose {choice.field} {owners}")
+    return str(member)
 
 
-def _metavar(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return "{" + ",".join(map(str, get_args(annotation))) + "}"
-    return getattr(annotation, "__name__", "VALUE").upper()
-
-
-def _help(info: FieldInfo) -> str:
-    limits = ", ".join(
-        f"{sign} {getattr(rule, name)}"
-        for rule in info.metadata
-        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
-        if getattr(rule, name, None) is not None
-    )
-    default = "required" if info.is_required() else f"default: {info.get_default(call_default_factory=True)}"
-    return f"{info.description or ''} ({'; '.join(part for part in (limits, default) if part)})"
+def _unnamed_variants(stage: Stage, member: str) -> dict[str, str]:
+    """A name for every variant that the settings require and that a stage run by hand does not look at."""
+    fields = {flag.name: flag.fields[member] for flag in flags_of(stage.settings_type) if flag.names_a_variant and member in flag.fields}
+    return {name: "by-hand" for name, info in fields.items() if info.is_required()}
 
 
 def _group(namespace: dict[str, Any], role: str) -> dict[str, Any]:
@@ -159,7 +138,7 @@ def _merge(base: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
         raise UserError("--settings must be a mapping", remedy="write it like '{\"min_side\": 4}'")
     merged = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
     for name, value in flags.items():
-        *outer, last = name.split(_SEPARATOR)
+        *outer, last = name.split(SEPARATOR)
         place = merged
         for key in outer:
             place = place.setdefault(key, {})

@@ -1,8 +1,13 @@
 """The command line says the same as the config file, and prints one line where something is wrong."""
 
+import re
+
 import pytest
+from pydantic.fields import FieldInfo
 
 from mutdet.cli import build_parser, main
+from mutdet.settings.flags import Flag, choice_of, flags_of
+from mutdet.settings.registries import MASK_GENERATORS
 from mutdet.settings.stages import COMMANDS, STAGES
 
 
@@ -15,6 +20,63 @@ def test_every_field_has_a_flag_with_meaning_and_default(name, capsys):
     for field, info in COMMANDS[name].files_class.model_fields.items():
         assert f"--{(info.alias or field).replace('_', '-')}" in shown
         assert info.description, f"{name}: {field} has no description"
+
+
+@pytest.mark.parametrize("name", ["masks", "backbone", "pretrain"])
+def test_a_choice_shows_every_member_and_all_of_its_settings(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10000")
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([name, "--help"])
+    shown = capsys.readouterr().out
+    choice = choice_of(COMMANDS[name].settings_type)
+    assert f"--{choice.field} {{{','.join(choice.members)}}}" in shown
+    for member, model in choice.members.items():
+        assert f"{member}: {model.__doc__.splitlines()[0].rstrip('.')}" in shown
+    for flag in flags_of(COMMANDS[name].settings_type):
+        assert flag.names_a_variant or all(f"{flag.option} " in shown and info.description in shown for info in flag.fields.values())
+
+
+def test_flags_are_grouped_by_who_has_them(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10000")
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["masks", "--help"])
+    shared, *groups = capsys.readouterr().out.split("settings of generator ")
+    own = {group.split(":", 1)[0]: group for group in groups}
+    assert "--points-per-side INT" in own["sam"]
+    assert "--base-k INT" in own["selective_search"]
+    assert f"--generator {{{','.join(MASK_GENERATORS)}}}" in shared.split("\nsettings:")[1]
+
+
+def test_a_setting_of_several_members_is_told_once_with_each_meaning():
+    flags = {flag.name: flag for flag in flags_of(COMMANDS["pretrain"].settings_type)}
+    assert re.match(r"mutdet[a-z, ]*: Seed of initial weights, order of tiles", flags["seed"].help)
+    assert "; none: Seed of the initial weights." in flags["seed"].help
+    assert flags["detector"].help == "Detector, by its name under `detectors`. (default: r50)"
+
+
+def test_members_with_other_defaults_say_which():
+    help_text = {flag.name: flag.help for flag in flags_of(COMMANDS["backbone"].settings_type)}["weights"]
+    assert help_text.startswith("imagenet: Local copy")
+    assert "; checkpoint: File: .safetensors" in help_text
+    shared = Flag("epochs", {name: FieldInfo(annotation=int, default=value, description="Length.") for name, value in (("a", 1), ("b", 2), ("c", 1))})
+    assert shared.help == "Length. (default: 1 (a, c), default: 2 (b))"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--generator", "sam", "--base-k", "9"], "--base-k is no setting of generator sam; leave it out, or choose generator selective_search"),
+        (["--settings", "{generator: selective_search}", "--peaks", "9"], "--peaks is no setting of generator selective_search"),
+        ([], f"--generator is missing; choose one of {', '.join(MASK_GENERATORS)}"),
+        (["--generator", "magic"], "'magic'"),
+        (["--generator", "sam", "--points-per-side", "-1"], "points_per_side = -1"),
+        (["--settings", "{generator: sam, base_k: 9}"], "base_k = 9: is an unknown key"),
+    ],
+)
+def test_a_flag_of_another_member_is_told_in_one_line(tmp_path, capsys, flags, expected):
+    assert main(["masks", "--tiles", str(tmp_path / "t.parquet"), "--output", str(tmp_path / "m.parquet"), *flags]) == 1
+    assert expected in told(capsys)
+    assert list(tmp_path.iterdir()) == []
 
 
 def told(capsys):

@@ -74,7 +74,7 @@ class Proposals:
     Attributes:
         objectness: [B, K] logits; undefined where not `valid`.
         boxes: [B, K, 4] after the sigmoid.
-        angle_logits: [B, K, bins].
+        angle_logits: [B, K, A].
         valid: [B, K] True for tokens that count in losses and ranking.
         tokens: [B, Q] indices of the chosen tokens, best first; meaningless where not `chosen`.
         chosen: [B, Q] False for queries in excess of the valid tokens (tiny images); these start from the whole image.
@@ -117,6 +117,15 @@ class DetectionLosses:
     encoder: Matches
     decoder: list[Matches]
     denoising: Matches | None
+
+
+@dataclass(frozen=True)
+class TrainingPass:
+    """One pass of images with targets through the whole detector."""
+
+    encoded: Encoded
+    decoded: Decoded
+    detection: DetectionLosses
 
 
 @dataclass(frozen=True)

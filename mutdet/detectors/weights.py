@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from mutdet.detectors.ars_detr import ArsDetr
+from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.settings.detectors import DetectorSettings
 from mutdet.settings.errors import UserError
+from mutdet.settings.registries import DETECTORS, load
 from mutdet.tables.write import atomic_path
 
 FORMAT = "mutdet-detector-1"
@@ -30,13 +31,13 @@ class DetectorFile:
         facts: whatever else the writer noted, such as how the backbone was trained.
     """
 
-    model: ArsDetr
+    model: TwoStageDetr
     settings: DetectorSettings
     categories: list[str]
     facts: dict[str, Any]
 
 
-def save_detector(path: Path, model: ArsDetr, categories: Sequence[str], facts: Mapping[str, Any] | None = None) -> None:
+def save_detector(path: Path, model: TwoStageDetr, categories: Sequence[str], facts: Mapping[str, Any] | None = None) -> None:
     """Write weights, architecture, categories (N names) and facts (JSON values) atomically; the same input gives the same bytes.
 
     Raises:
@@ -69,7 +70,7 @@ def load_detector(path: Path) -> DetectorFile:
     try:
         content = json.loads(metadata[FORMAT])
         settings = DetectorSettings.model_validate(content["settings"])
-        model = ArsDetr(settings, len(content["categories"]))
+        model: TwoStageDetr = load(DETECTORS, settings.kind)(settings, len(content["categories"]))
         model.load_state_dict(state)
     except (ValidationError, RuntimeError, KeyError, ValueError) as error:
         raise UserError(f"does not hold the detector that its header describes ({error})", file=path, remedy=_REMEDY) from error

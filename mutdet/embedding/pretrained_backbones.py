@@ -13,7 +13,12 @@ from mutdet.embedding.backbones import Backbone, build_backbone
 from mutdet.embedding.batch_norm import estimate_batch_norm
 from mutdet.embedding.tile_images import decode_image, normalised
 from mutdet.embedding.weight_files import load_weights, read_weights
-from mutdet.settings.backbone import CheckpointBackboneSettings, ImagenetBackboneSettings, RandomBackboneSettings
+from mutdet.settings.backbone import BackboneFiles
+from mutdet.settings.backbones.checkpoint import CheckpointBackboneSettings
+from mutdet.settings.backbones.imagenet import ImagenetBackboneSettings
+from mutdet.settings.backbones.random import RandomBackboneSettings
+from mutdet.settings.base import Runtime
+from mutdet.settings.console import progress
 from mutdet.settings.errors import UserError
 from mutdet.settings.seeds import seed_for
 from mutdet.tables.read import RandomReader, read_table
@@ -21,7 +26,7 @@ from mutdet.tables.read import RandomReader, read_table
 _CALIBRATION_BATCH = 16
 
 
-def imagenet_backbone(settings: ImagenetBackboneSettings, tiles: Sequence[Path]) -> Backbone:
+def imagenet_backbone(settings: ImagenetBackboneSettings, files: BackboneFiles, runtime: Runtime) -> Backbone:
     """Weights IMAGENET1K_V1 from a local file or from torchvision's address; reads no tile.
 
     Raises:
@@ -41,7 +46,7 @@ def imagenet_backbone(settings: ImagenetBackboneSettings, tiles: Sequence[Path])
     return backbone.eval()
 
 
-def checkpoint_backbone(settings: CheckpointBackboneSettings, tiles: Sequence[Path]) -> Backbone:
+def checkpoint_backbone(settings: CheckpointBackboneSettings, files: BackboneFiles, runtime: Runtime) -> Backbone:
     """Weights from a local file; reads no tile.
 
     Raises:
@@ -52,7 +57,7 @@ def checkpoint_backbone(settings: CheckpointBackboneSettings, tiles: Sequence[Pa
     return backbone.eval()
 
 
-def random_backbone(settings: RandomBackboneSettings, tiles: Sequence[Path]) -> Backbone:
+def random_backbone(settings: RandomBackboneSettings, files: BackboneFiles, runtime: Runtime) -> Backbone:
     """Seeded untrained weights, batch normalisation set to the statistics of some tiles.
 
     Without that, every residual block about doubles the variance of its input and features grow with depth. The tiles
@@ -64,7 +69,7 @@ def random_backbone(settings: RandomBackboneSettings, tiles: Sequence[Path]) -> 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(settings.seed, "backbone", settings.architecture))
         backbone = build_backbone(settings.architecture)
-    estimate_batch_norm(backbone, _calibration_batches(settings, tiles))
+    estimate_batch_norm(backbone, progress(_calibration_batches(settings, files.tiles), "backbone: batches for statistics"))
     return backbone.eval()
 
 

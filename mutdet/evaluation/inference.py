@@ -62,7 +62,7 @@ class TileInference:
         outputs = self._model(images, sizes)[2].matching
         if self._agnostic:
             outputs = replace(outputs, logits=outputs.logits.amax(-1, keepdim=True))
-        return select_detections(outputs, sizes, self._settings.max_per_tile)
+        return select_detections(outputs, sizes, self._settings.max_per_tile, self._model.coding)
 
     def _rows(self, tile: Mapping[str, Any], found: Detections, factor: float) -> list[dict[str, Any]]:
         """Suppress duplicates in one tile; `factor` is detector pixels per tile pixel."""

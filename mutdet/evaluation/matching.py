@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mutdet.evaluation.objects import NO_CLASS, Detections, GroundTruth
 from mutdet.geometry.iou import polygon_iou_pairs
 from mutdet.geometry.polygons import areas, horizontal_boxes, intersection_areas
+from mutdet.settings.console import progress
 
 Indices = NDArray[np.intp]
 _PAIRS_PER_BLOCK = 1 << 21
@@ -44,7 +45,7 @@ def match(detections: Detections, ground_truth: GroundTruth, ignore_share: float
     known = np.flatnonzero(detections.category != NO_CLASS)
     found, labelled = detections.take(known), ground_truth.take(objects)
     groups = found.image * classes + found.category, labelled.image * classes + labelled.category
-    for rows, columns in _touching(found.polygons, groups[0], labelled.polygons, groups[1]):
+    for rows, columns in progress(_touching(found.polygons, groups[0], labelled.polygons, groups[1]), "evaluate: blocks of overlaps"):
         overlap = polygon_iou_pairs(found.polygons[rows], labelled.polygons[columns])
         best, first = _first_largest(rows, overlap)
         iou[known[best]], target[known[best]] = overlap[first], objects[columns[first]]

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from mutdet.geometry.rotated_boxes import UNIT_CORNERS
+from mutdet.geometry.rotated_boxes import UNIT_CORNERS, Direction
 
 
 def corners(boxes: Tensor) -> Tensor:
@@ -25,3 +25,11 @@ def to_le90(boxes: Tensor) -> Tensor:
     wrapped = torch.remainder(angle + half, 2 * half) - half
     angle = torch.where((angle >= -half) & (angle < half), angle, torch.where(wrapped < half, wrapped, -half))
     return torch.stack([cx, cy, torch.where(turned, h, w), torch.where(turned, w, h), angle], dim=-1)
+
+
+def flip(boxes: Tensor, direction: Direction, width: float, height: float) -> Tensor:
+    """Boxes [..., 5] of an image of width x height pixels after the image is mirrored; diagonal mirrors both axes."""
+    cx, cy, w, h, angle = boxes.unbind(-1)
+    x = cx if direction == "vertical" else width - cx
+    y = cy if direction == "horizontal" else height - cy
+    return to_le90(torch.stack([x, y, w, h, angle if direction == "diagonal" else -angle], dim=-1))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mutdet.geometry.angle_code import aspect_ratio_aware_label
+from mutdet.nn.angles import AngleCoding
 from mutdet.nn.box_coding import box_scales
 
 SMALLEST_SIDE = 1e-3
@@ -21,11 +21,13 @@ class BatchTargets:
         boxes: [G, 4] normalised.
         angles: [G] radians.
         labels: [G] int64.
-        angle_labels: [G, bins] soft labels (AR-CSL).
-        angle_weights: [G] 2k / (k + 1) with the aspect ratio k >= 1: elongated boxes count more.
+        angle_labels: [G, A] what the coding asks of a head's outputs.
+        angle_weights: [G] how much each object's angle counts.
         image: [G] image that the object belongs to.
         slot: [G] position of the object within its image.
         scales: [B, 4] pixels per unit of the normalised boxes of each image.
+        counts: objects of each image.
+        coding: how angles are expressed.
     """
 
     boxes: Tensor
@@ -37,6 +39,7 @@ class BatchTargets:
     slot: Tensor
     scales: Tensor
     counts: tuple[int, ...]
+    coding: AngleCoding
 
     @property
     def most(self) -> int:
@@ -55,14 +58,14 @@ class BatchTargets:
         return padded
 
 
-def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Tensor, bins: int) -> BatchTargets:
+def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Tensor, coding: AngleCoding) -> BatchTargets:
     """Gather the objects of B images.
 
     Args:
         boxes: per image [M, 5] pixels, le90.
         labels: per image [M] int64.
         sizes: [B, 2] height and width, pixels.
-        bins: classes of the angle.
+        coding: how angles are expressed.
     """
     counts = tuple(len(part) for part in boxes)
     device = sizes.device
@@ -71,15 +74,16 @@ def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Te
     joined = torch.cat([part.reshape(-1, 5) for part in boxes]).to(device, torch.float32)
     scales = box_scales(sizes)
     sides = joined[:, 2:4].clamp(min=SMALLEST_SIDE)
-    ratios = sides.amax(-1) / sides.amin(-1)
+    angle_labels, angle_weights = coding.targets(joined[:, 4], sides.amax(-1) / sides.amin(-1))
     return BatchTargets(
         boxes=joined[:, :4] / scales[image],
         angles=joined[:, 4],
         labels=torch.cat([part.reshape(-1) for part in labels]).to(device),
-        angle_labels=aspect_ratio_aware_label(joined[:, 4], ratios, bins),
-        angle_weights=2 * ratios / (ratios + 1),
+        angle_labels=angle_labels,
+        angle_weights=angle_weights,
         image=image,
         slot=slot,
         scales=scales,
         counts=counts,
+        coding=coding,
     )

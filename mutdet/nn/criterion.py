@@ -23,7 +23,7 @@ def encoder_losses(
     Args:
         objectness: [B, K] logits.
         boxes: [B, K, 4] normalised.
-        angle_logits: [B, K, bins].
+        angle_logits: [B, K, A].
         valid: [B, K] False for tokens that neither match nor count.
         targets: objects of the batch.
         settings: cost and loss weights.

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mutdet.geometry.angle_code import decode_angle
+from mutdet.nn.angles import AngleCoding
 from mutdet.nn.attention import Attention
 from mutdet.nn.deformable_attention import DeformableAttention, Placement
 from mutdet.nn.feature_levels import FeatureLevels
 from mutdet.nn.feed_forward import FeedForward
 from mutdet.nn.heads import DetectionHead
 from mutdet.nn.positions import box_encoding
-from mutdet.nn.rotated_attention import around_rotated_boxes, nearest_upright
+from mutdet.nn.rotated_attention import Orientation, around_rotated_boxes
 from mutdet.settings.detectors import DetectorSettings
 
 
@@ -33,7 +33,7 @@ class LayerOutputs:
     Attributes:
         logits: [layers, B, Q, N].
         boxes: [layers, B, Q, 4] normalised: centre by image width and height, both sides by the longer of the two.
-        angle_logits: [layers, B, Q, bins].
+        angle_logits: [layers, B, Q, A] as the detector's coding of angles reads them.
         states: [layers, B, Q, C] after the shared normalisation; what the heads read and contrastive alignment takes.
     """
 
@@ -71,13 +71,20 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Stack of decoder layers with iterative refinement, looking forward twice (Zhang et al. 2023, DINO)."""
+    """Stack of decoder layers with iterative refinement, looking forward twice (Zhang et al. 2023, DINO).
 
-    def __init__(self, settings: DetectorSettings) -> None:
+    Args:
+        settings: architecture.
+        coding: how angles are expressed.
+        orient: rectangles along which queries look, and how these are turned, from reference boxes and angles.
+    """
+
+    def __init__(self, settings: DetectorSettings, coding: AngleCoding, orient: Orientation) -> None:
         super().__init__()
         width = settings.width
         self.width = width
         self.points = settings.points
+        self.coding, self.orient = coding, orient
         self.layers = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
         self.position = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, width))
         self.norm = nn.LayerNorm(width)
@@ -99,10 +106,10 @@ class Decoder(nn.Module):
         states, undetached = content, boxes
         outputs: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         for layer, head in zip(self.layers, heads, strict=True):
-            # The released decoder encodes the sides, too, as those of the nearest upright rectangle.
-            upright, turns = nearest_upright(boxes, angles)
-            place = around_rotated_boxes(upright, turns, memory.levels, self.points)
-            states = layer(states, self.position(box_encoding(upright, self.width)), mask, memory, place)
+            # The released decoder encodes the sides, too, as those of the rectangle that it looks along.
+            looked_along, turns = self.orient(boxes, angles)
+            place = around_rotated_boxes(looked_along, turns, memory.levels, self.points)
+            states = layer(states, self.position(box_encoding(looked_along, self.width)), mask, memory, place)
             normalised = self.norm(states)
             outputs.append((head.classes(normalised), head.refine(normalised, undetached), head.angle(normalised), normalised))
             if len(outputs) < len(self.layers):
@@ -110,8 +117,7 @@ class Decoder(nn.Module):
                 boxes = undetached.detach()
         return LayerOutputs(*map(torch.stack, zip(*outputs, strict=True)))
 
-    @staticmethod
-    def _next_references(states: Tensor, boxes: Tensor, head: DetectionHead) -> tuple[Tensor, Tensor]:
+    def _next_references(self, states: Tensor, boxes: Tensor, head: DetectionHead) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            angles = decode_angle(head.angle(states))
+            angles = self.coding.decode(head.angle(states))
         return head.refine(states, boxes), angles

@@ -31,11 +31,11 @@ class EncoderHead(nn.Module):
     Objectness is a logit of its own; the released code takes class 0's (docs/method.md E 7).
     """
 
-    def __init__(self, settings: DetectorSettings) -> None:
+    def __init__(self, settings: DetectorSettings, angle_outputs: int) -> None:
         super().__init__()
         self.objectness = _classifier(settings.width, 1)
         self.box = _box_regressor(settings.width)
-        self.angle = nn.Linear(settings.width, settings.angle_bins)
+        self.angle = nn.Linear(settings.width, angle_outputs)
 
     def boxes(self, tokens: Tensor, anchors: Tensor) -> Tensor:
         """[B, K, 4] normalised boxes from tokens [B, K, C] and anchors [B, K, 4] before the sigmoid."""
@@ -45,11 +45,11 @@ class EncoderHead(nn.Module):
 class DetectionHead(nn.Module):
     """Classes, box and angle of the states of one decoder layer."""
 
-    def __init__(self, settings: DetectorSettings, classes: int) -> None:
+    def __init__(self, settings: DetectorSettings, classes: int, angle_outputs: int) -> None:
         super().__init__()
         self.classes = _classifier(settings.width, classes)
         self.box = _box_regressor(settings.width)
-        self.angle = nn.Linear(settings.width, settings.angle_bins)
+        self.angle = nn.Linear(settings.width, angle_outputs)
 
     def refine(self, states: Tensor, references: Tensor) -> Tensor:
         """[B, Q, 4] normalised boxes from states [B, Q, C] and normalised references [B, Q, 4]."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
@@ -16,7 +15,7 @@ from mutdet.settings.detectors import DetectorSettings
 
 @dataclass(frozen=True)
 class Predictions:
-    """Class logits [layers, B, Q, N], normalised boxes [layers, B, Q, 4], angle logits [layers, B, Q, bins]; [B, Q] False for those not to count."""
+    """Class logits [layers, B, Q, N], normalised boxes [layers, B, Q, 4], angle outputs [layers, B, Q, A]; [B, Q] False for those not to count."""
 
     logits: Tensor
     boxes: Tensor
@@ -42,12 +41,12 @@ def layer_losses(predictions: Predictions, matches: Sequence[Matches], targets: 
     scales = targets.scales[pairs.image]
     distance = (boxes - wanted).abs().sum(-1)
     overlap = generalised_iou(isotropic(boxes, scales), isotropic(wanted, scales))
-    entropy = F.binary_cross_entropy_with_logits(predictions.angle_logits[pairs.index], targets.angle_labels[pairs.target], reduction="none").mean(-1)
+    turned = targets.coding.losses(predictions.angle_logits[pairs.index], targets.angle_labels[pairs.target])
     return {
         "class": settings.class_weight * _focal(predictions, pairs, targets) / pairs.counts,
         "box": settings.box_weight * pairs.sum(distance),
         "giou": settings.giou_weight * pairs.sum(1 - overlap),
-        "angle": settings.angle_weight * pairs.sum(entropy * targets.angle_weights[pairs.target]),
+        "angle": settings.angle_weight * pairs.sum(turned * targets.angle_weights[pairs.target]),
     }
 
 

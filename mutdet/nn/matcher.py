@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -42,7 +41,7 @@ def match(logits: Tensor, boxes: Tensor, angle_logits: Tensor, targets: BatchTar
     Args:
         logits: [layers, B, Q, N].
         boxes: [layers, B, Q, 4] normalised.
-        angle_logits: [layers, B, Q, bins].
+        angle_logits: [layers, B, Q, A].
         targets: objects of the batch.
         settings: cost weights.
         valid: [B, Q] False for predictions that may not be matched.
@@ -95,10 +94,5 @@ def _class_cost(logits: Tensor, targets: BatchTargets) -> Tensor:
 
 
 def _angle_cost(angle_logits: Tensor, targets: BatchTargets) -> Tensor:
-    """Mean binary cross-entropy with the soft label, times the object's angle weight.
-
-    Cross-entropy is softplus(x) - x t, so the sum over bins of every pair is one matrix product.
-    """
-    labels = targets.pad(targets.angle_labels)
-    entropy = F.softplus(angle_logits).mean(-1, keepdim=True) - angle_logits @ labels.transpose(1, 2) / angle_logits.shape[-1]
-    return entropy * targets.pad(targets.angle_weights)[:, None]
+    """Distance of angles in the coding, times the object's angle weight."""
+    return targets.coding.pair_costs(angle_logits, targets.pad(targets.angle_labels)) * targets.pad(targets.angle_weights)[:, None]

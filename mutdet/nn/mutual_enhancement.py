@@ -36,11 +36,15 @@ class MutualEnhancementLayer(nn.Module):
 
     def forward(self, features: Tensor, objects: Tensor, seen: Tensor | None, present: Tensor | None) -> tuple[Tensor, Tensor]:
         """Enhance; masks are [B, 1, K] and [B, 1, M], True for what may be attended to."""
-        objects = self.self_attention_norm(objects + self.self_attention(objects, objects, objects, present))
-        objects = self.objects_to_features_norm(objects + self.objects_to_features(objects, features, features, seen))
-        objects = self.feed_forward_norm(objects + self.feed_forward(objects))
+        objects = self.enhance_objects(features, objects, seen, present)
         features = self.features_to_objects_norm(features + self.features_to_objects(features, objects, objects, present))
         return features, objects
+
+    def enhance_objects(self, features: Tensor, objects: Tensor, seen: Tensor | None, present: Tensor | None) -> Tensor:
+        """The first half: objects [B, M, C] alone, from each other and from features."""
+        objects = self.self_attention_norm(objects + self.self_attention(objects, objects, objects, present))
+        objects = self.objects_to_features_norm(objects + self.objects_to_features(objects, features, features, seen))
+        return self.feed_forward_norm(objects + self.feed_forward(objects))
 
 
 class MutualEnhancement(nn.Module):

@@ -1,6 +1,7 @@
 """Rotated deformable attention of ARS-DETR's decoder: sampling places turn with the box."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -8,6 +9,9 @@ from torch import Tensor
 from mutdet.nn.box_coding import box_scales
 from mutdet.nn.deformable_attention import Placement
 from mutdet.nn.feature_levels import FeatureLevels
+
+Orientation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Boxes [..., 4] and their angles [...] to the rectangles that queries look along, and how these are turned, radians."""
 
 
 def around_rotated_boxes(boxes: Tensor, angles: Tensor, levels: FeatureLevels, points: int) -> Placement:
@@ -49,3 +53,8 @@ def nearest_upright(boxes: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
     """
     beyond = angles.abs() > math.pi / 4
     return torch.where(beyond[..., None], boxes[..., [0, 1, 3, 2]], boxes), torch.where(beyond, angles - torch.sign(angles) * (math.pi / 2), angles)
+
+
+def ignore_angles(boxes: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
+    """The same boxes, upright: places do not turn with them (plain deformable attention)."""
+    return boxes, torch.zeros_like(angles)

@@ -2,12 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from mutdet.detectors.ars_detr import ArsDetr
+from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.detectors.types import Targets
 from mutdet.settings.base import Settings
 
@@ -17,16 +16,14 @@ class PretrainingMethod(nn.Module, ABC):
 
     A method is constructed as `Method(detector, settings)`; only the detector outlives the training.
 
+    Which targets a method is given follows from its settings: pseudo objects where these are `PseudoLabelPretrainSettings`, with embeddings
+    where they say so; no objects for a method that makes its own.
+
     Attributes:
-        trains: False for a method without losses; its detector stays as initialised.
-        uses_embeddings: whether targets carry embeddings, as long as the detector is wide; otherwise they are not kept in memory.
         detector: what is pre-trained; its backbone is frozen by the method.
     """
 
-    trains: ClassVar[bool] = True
-    uses_embeddings: ClassVar[bool] = False
-
-    def __init__(self, detector: ArsDetr, settings: Settings) -> None:
+    def __init__(self, detector: TwoStageDetr, settings: Settings) -> None:
         super().__init__()
         self.detector = detector
 
@@ -44,6 +41,13 @@ class PretrainingMethod(nn.Module, ABC):
             sizes: [B, 2] height and width without padding.
             targets: pseudo objects: boxes, pseudo-classes and, where the method uses them, unit embeddings.
             generator: on the CPU, for random numbers other than dropout.
+        """
+
+    def after_step(self, progress: float) -> None:
+        """Called after each optimiser step, e.g. to move a second network.
+
+        Args:
+            progress: share of the training that is done, in (0, 1].
         """
 
     def slow_parameters(self) -> list[str]:

@@ -1,21 +1,19 @@
 """MutDet: mutual enhancement of features and object embeddings, contrastive alignment, siamese branch (docs/method.md C)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from mutdet.detectors.ars_detr import ArsDetr
+from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.detectors.types import Decoded, DetectionLosses, Encoded, Proposals, Targets
-from mutdet.nn.matcher import Matches
-from mutdet.nn.mutual_enhancement import MutualEnhancement, pad_objects
-from mutdet.nn.token_projection import TokenProjection
-from mutdet.pretraining.contrast import contrastive_alignment
+from mutdet.nn.denoising import DenoisingQueries
+from mutdet.pretraining.alignment import contrast, gathered_embeddings, matched_states, perceptron, squared_distance_of_directions
+from mutdet.pretraining.enhancement import ENHANCEMENTS, Enhanced
 from mutdet.pretraining.interface import PretrainingMethod
-from mutdet.settings.pretrain import MutdetPretrainSettings
+from mutdet.settings.pretraining.mutdet import MutdetPretrainSettings
 
 
 @dataclass(frozen=True)
@@ -27,23 +25,34 @@ class _Branch:
     detection: DetectionLosses
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """What the parts of a step share."""
+
+    encoded: Encoded
+    enhanced: Enhanced
+    denoising: DenoisingQueries | None
+    objects: list[Targets]
+    sizes: Tensor
+
+
 class MutDet(PretrainingMethod):
     """Two branches through one detector: `enhanced`, on features that met the object embeddings, and `auxiliary`, on plain ones.
 
     They share decoder, heads, query table and denoising queries; each has the complete detection loss. Five terms align predictions with the enhanced
-    embeddings, which are not detached: decoder and denoising states of both branches, and the enhanced encoder tokens.
+    embeddings, which are not detached: decoder and denoising states of both branches, and the enhanced encoder tokens. Settings take parts away, as
+    the paper's ablation does, or put its two distillations beside them; where features are not enhanced the one branch is called `plain`.
     """
 
-    uses_embeddings: ClassVar[bool] = True
-
-    def __init__(self, detector: ArsDetr, settings: MutdetPretrainSettings) -> None:
+    def __init__(self, detector: TwoStageDetr, settings: MutdetPretrainSettings) -> None:
         super().__init__(detector, settings)
         width = settings.architecture.width
-        self._temperature, self._weight = settings.temperature, settings.alignment_weight
-        self.projection = TokenProjection(width)
-        self.enhancement = MutualEnhancement(width, settings.architecture.heads, settings.enhancement_width, settings.enhancement_layers)
-        self.token_embedding = _perceptron(width, settings.embedding_width)
-        self.state_embedding = _perceptron(width, width)
+        self._settings = settings
+        self._distance = {"contrastive": contrast(settings.temperature), "l2": squared_distance_of_directions}[settings.alignment]
+        self._distillations = _distillations(settings)
+        self.enhancement = ENHANCEMENTS[settings.enhancement](settings)
+        self.token_embedding = perceptron(width, settings.embedding_width, width)
+        self.state_embedding = perceptron(width, width, width)
         detector.train_backbone("nothing")
 
     @staticmethod
@@ -52,29 +61,28 @@ class MutDet(PretrainingMethod):
         return [f"cluster_{number}" for number in range(pseudo_classes)]
 
     def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generator: torch.Generator) -> Mapping[str, Tensor]:
-        """Detection losses of both branches and the terms of alignment, weighted."""
-        detector, objects = self.detector, list(targets)
-        encoded = detector.encode(images, sizes)
-        denoising = detector.denoise(objects, sizes, generator)
-        features, embeddings, embedded = self._enhance(encoded, objects)
-        auxiliary_proposals = detector.propose(encoded, detector.project_memory(encoded))
-        enhanced = replace(encoded, memory=features)
-        scores = self._proposal_scores(features, embedded, embeddings, objects)
-        enhanced_proposals = detector.propose(enhanced, features, scores)
-        branches: dict[str, _Branch] = {}
-        for name, source, proposals in (("enhanced", enhanced, enhanced_proposals), ("auxiliary", encoded, auxiliary_proposals)):
-            decoded = detector.decode(source, proposals, denoising)
-            detection = detector.losses(proposals, decoded, denoising, objects, sizes, f"{name}/")
-            branches[name] = _Branch(proposals, decoded, detection)
-        alignment = self._alignment(branches, embedded, embeddings)
-        return {**branches["enhanced"].detection.values, **branches["auxiliary"].detection.values, **alignment}
+        """Detection losses of every branch, the terms of alignment and distillation, weighted."""
+        objects = list(targets)
+        encoded = self.detector.encode(images, sizes)
+        denoising = self.detector.denoise(objects, sizes, generator)
+        enhanced = self.enhancement(self.detector, encoded, gathered_embeddings([t.embeddings for t in objects]))
+        batch = _Batch(encoded, enhanced, denoising, objects, sizes)
+        embedded = self.token_embedding(enhanced.tokens) if self._settings.align_encoder else None
+        scores = None if embedded is None else self._proposal_scores(enhanced.tokens, embedded, enhanced.objects, objects)
+        main = self.enhancement.branch
+        branches = {main: self._branch(main, enhanced.encoded, enhanced.tokens, scores, batch)}
+        if self._settings.siamese:
+            branches["auxiliary"] = self._branch("auxiliary", encoded, self.detector.project_memory(encoded), None, batch)
+        terms = {name: value for branch in branches.values() for name, value in branch.detection.values.items()}
+        if embedded is not None:
+            terms[f"{main}/align_encoder"] = self._token_alignment(embedded, branches[main], enhanced.objects)
+        terms |= self._state_alignment(branches, enhanced.objects)
+        return terms | {name: weight * term(self.detector, batch, branches[main]) for name, (weight, term) in self._distillations.items()}
 
-    def _enhance(self, encoded: Encoded, targets: Sequence[Targets]) -> tuple[Tensor, Tensor, Tensor]:
-        """Enhanced tokens [B, K, C], enhanced embeddings of all objects [G, C], and embeddings of the tokens [B, K, C]."""
-        given = [_embeddings(t) for t in targets]
-        padded, present = pad_objects(given)
-        features, objects = self.enhancement(self.projection(encoded.memory, encoded.valid), padded, ~encoded.padding_mask, present)
-        return features, objects[present], self.token_embedding(features)
+    def _branch(self, name: str, encoded: Encoded, tokens: Tensor, scores: Tensor | None, batch: _Batch) -> _Branch:
+        proposals = self.detector.propose(encoded, tokens, scores)
+        decoded = self.detector.decode(encoded, proposals, batch.denoising)
+        return _Branch(proposals, decoded, self.detector.losses(proposals, decoded, batch.denoising, batch.objects, batch.sizes, f"{name}/"))
 
     @torch.no_grad()
     def _proposal_scores(self, features: Tensor, embedded: Tensor, embeddings: Tensor, targets: Sequence[Targets]) -> Tensor:
@@ -91,28 +99,35 @@ class MutDet(PretrainingMethod):
                 scores[image] *= (1.0 + (tokens[image] @ objects.T).amax(-1)) / 2.0
         return scores
 
-    def _alignment(self, branches: Mapping[str, _Branch], embedded: Tensor, objects: Tensor) -> dict[str, Tensor]:
-        """The five terms (three where there is no denoising), named after branch and part."""
+    def _token_alignment(self, embedded: Tensor, branch: _Branch, objects: Tensor) -> Tensor:
+        matches = branch.detection.encoder
+        return self._settings.alignment_weight * self._distance(embedded[matches.image, matches.query], objects, matches.target)
 
-        def align(predictions: Tensor, matches: Matches) -> Tensor:
-            return self._weight * contrastive_alignment(predictions, objects, matches.target, self._temperature)
-
-        matches = branches["enhanced"].detection.encoder
-        terms = {"enhanced/align_encoder": align(embedded[matches.image, matches.query], matches)}
-        for name, branch in branches.items():
-            matches, states = branch.detection.decoder[-1], branch.decoded.matching.states[-1]
-            terms[f"{name}/align_decoder"] = align(self.state_embedding(states[matches.image, matches.query]), matches)
-            if branch.decoded.denoising is not None and branch.detection.denoising is not None:
-                matches, states = branch.detection.denoising, branch.decoded.denoising.states[-1]
-                terms[f"{name}/align_denoising"] = align(self.state_embedding(states[matches.image, matches.query]), matches)
-        return terms
+    def _state_alignment(self, branches: Mapping[str, _Branch], objects: Tensor) -> dict[str, Tensor]:
+        """Terms of decoder and, where there are any, denoising states, named after branch and part."""
+        return {
+            f"{name}/align_{part}": self._settings.alignment_weight * self._distance(self.state_embedding(states), objects, target)
+            for name, branch in branches.items()
+            for part, (states, target) in matched_states(branch.decoded, branch.detection).items()
+        }
 
 
-def _embeddings(targets: Targets) -> Tensor:
-    if targets.embeddings is None:
-        raise ValueError("MutDet needs the embedding of every object")
-    return targets.embeddings
+_Distillation = Callable[[TwoStageDetr, _Batch, _Branch], Tensor]
 
 
-def _perceptron(width: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+def _distillations(settings: MutdetPretrainSettings) -> dict[str, tuple[float, _Distillation]]:
+    """Name -> weight and loss of those that are on."""
+    given = {"distil_encoder": (settings.encoder_distillation, distil_encoder), "distil_decoder": (settings.decoder_distillation, distil_decoder)}
+    return {name: (weight, term) for name, (weight, term) in given.items() if weight > 0.0}
+
+
+def distil_encoder(detector: TwoStageDetr, batch: _Batch, branch: _Branch) -> Tensor:
+    """Mean over the tokens of the images of 1 - cos(plain, enhanced); the enhanced ones are the teacher (no formula is published)."""
+    likeness = torch.cosine_similarity(batch.encoded.memory, batch.enhanced.encoded.memory.detach(), dim=-1)
+    return (1.0 - likeness)[~batch.encoded.padding_mask].mean()
+
+
+def distil_decoder(detector: TwoStageDetr, batch: _Batch, branch: _Branch) -> Tensor:
+    """Mean over queries of 1 - cos of last states: the enhanced branch's queries, decoded on plain features, against the branch itself (likewise)."""
+    student = detector.decode(batch.encoded, branch.proposals).matching.states[-1]
+    return (1.0 - torch.cosine_similarity(student, branch.decoded.matching.states[-1].detach(), dim=-1)).mean()

@@ -1,7 +1,6 @@
 """No pre-training: the baseline `none`."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,8 +11,6 @@ from mutdet.pretraining.interface import PretrainingMethod
 
 class Untrained(PretrainingMethod):
     """Keeps the detector as initialised, with the backbone's weights in it."""
-
-    trains: ClassVar[bool] = False
 
     @staticmethod
     def categories(pseudo_classes: int) -> list[str]:

@@ -20,7 +20,7 @@ from mutdet.proposals.decoders import Decoded, Decoder
 from mutdet.proposals.mask import Image, Mask, area_of, encode_masks, ordered
 from mutdet.proposals.prompts import Points, grid, peaks
 from mutdet.proposals.small_encoder import SmallEncoder
-from mutdet.settings.masks import SamSettings
+from mutdet.settings.proposals.sam_generator import SamSettings
 
 _PIXELS_PER_CHUNK = 1 << 24
 """Pixels of upsampled logits held at a time, 64 MiB."""

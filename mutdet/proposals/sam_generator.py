@@ -10,7 +10,7 @@ from mutdet.proposals.decoders import Decoder, FusedDecoder, StockDecoder
 from mutdet.proposals.mask import Image, Mask, MaskGenerator
 from mutdet.proposals.sam_weights import load_sam
 from mutdet.proposals.stock_masks import StockMasks
-from mutdet.settings.masks import SamSettings
+from mutdet.settings.proposals.sam_generator import SamSettings
 
 _DECODERS: dict[str, Callable[[Sam], Decoder]] = {"stock": StockDecoder, "fused": FusedDecoder}
 

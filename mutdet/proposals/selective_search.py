@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from mutdet.proposals.mask import Image, Mask, encode_masks, ordered
-from mutdet.settings.masks import SelectiveSearchSettings
+from mutdet.settings.proposals.selective_search import SelectiveSearchSettings
 from mutdet.settings.seeds import generator_for
 
 Rectangles = NDArray[np.int64]

@@ -7,7 +7,7 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.amg import MaskData
 
 from mutdet.proposals.mask import Image, Mask, ordered
-from mutdet.settings.masks import SamSettings
+from mutdet.settings.proposals.sam_generator import SamSettings
 
 _SHARED = (
     "points_per_side", "points_per_batch", "pred_iou_thresh", "stability_score_thresh", "stability_score_offset", "box_nms_thresh",

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from mutdet.tables.comparison import MEASURES
+from mutdet.settings.errors import UserError
+from mutdet.settings.tables import PublishedFigures
+from mutdet.tables.comparison import MEASURES, PUBLISHED
 from mutdet.tables.evaluation import ALL, AREA, MEAN, VOC07
 
 Row = dict[str, Any]
@@ -42,6 +44,23 @@ def compare(evaluation: Iterable[Mapping[str, Any]], baseline: str = "none", ord
     return rows
 
 
+def with_published(rows: Sequence[Row], published: Mapping[str, PublishedFigures]) -> list[Row]:
+    """The same rows with the figures that a paper prints for them.
+
+    Raises:
+        UserError: figures are given for a row that the table does not have.
+    """
+    absent = sorted(set(published) - {row["experiment"] for row in rows})
+    if absent:
+        raise UserError(f"names no row of the table: {', '.join(absent)}", record="published", remedy="name experiments without the seed at their end")
+    return [{**row, **_published(published.get(row["experiment"], PublishedFigures()))} for row in rows]
+
+
+def _published(figures: PublishedFigures) -> Row:
+    printed = {measure: getattr(figures, field) for measure, field in PUBLISHED.items()}
+    return {f"{measure}_paper": None if value is None else value / 100.0 for measure, value in printed.items()}
+
+
 def _measures_of_experiments(evaluation: Iterable[Mapping[str, Any]]) -> list[Row]:
     """One row per experiment, data set and split, with its facts, seed and measures."""
     found: dict[tuple[str, str, str], Row] = {}
@@ -59,7 +78,12 @@ def _measures_of_experiments(evaluation: Iterable[Mapping[str, Any]]) -> list[Ro
 
 def _over_seeds(group: list[Row]) -> Row:
     first = group[0]
-    row = {**{name: first[name] for name in (*_FACTS, "recall_boxes")}, "experiment": _SEED.sub("", first["experiment"]), "seeds": len(group)}
+    row = {
+        **{name: first[name] for name in (*_FACTS, "recall_boxes")},
+        **_published(PublishedFigures()),
+        "experiment": _SEED.sub("", first["experiment"]),
+        "seeds": len(group),
+    }
     for measure in MEASURES:
         values = [member[measure] for member in group if member[measure] is not None]
         row[measure] = fmean(values) if values else None

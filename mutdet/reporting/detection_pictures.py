@@ -1,4 +1,7 @@
-"""Section of pictures: detections against labels, the same tiles for every experiment."""
+"""Section of pictures: detections against labels, the same tiles for every experiment.
+
+Once on the tiles whose masks and boxes are shown, which are training images, and once on tiles of the split that was evaluated.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +21,12 @@ from mutdet.reporting.results import in_order, read_evaluations
 from mutdet.reporting.run_folder import RunFolder
 from mutdet.settings.report import ReportSettings
 
-_COLUMNS = ["image_id", "x", "y", "width", "height", "scale", "image", "labels"]
+_COLUMNS = ["tile_id", "image_id", "x", "y", "width", "height", "scale", "image", "labels"]
 _FEWEST = 3
+_TRAINING = (
+    "training images, the tiles of the pictures above. Fine-tuning has seen the labels of a part of these images, pre-training the pixels of all: "
+    "this shows what the detectors make of their training data, not how good they are."
+)
 _CAPTION = (
     "Green: a label is covered with IoU 0.5 and the class is right; red: it is not; yellow: a label that no box covers. "
     "Each picture shows as many boxes, best score first, as the tile has labels, so that no threshold is chosen; before fine-tuning classes do not count."
@@ -30,52 +37,73 @@ _CAPTION = (
 class _Tile:
     """One tile with its labels: polygons [M, 4, 2] in tile pixels and class names."""
 
-    tile_id: str
     row: dict[str, Any]
     image: np.ndarray
     polygons: np.ndarray
     categories: list[str]
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Table of detections below detect/<experiment>/, and the column by which a tile finds its own."""
+
+    table: str
+    key: str
+
+
 def detections_section(run: RunFolder, settings: ReportSettings) -> Section:
-    """Labels and detections of each experiment on some tiles of each data set and split evaluated."""
+    """Labels and detections of each experiment on the chosen tiles of its data set, and on some tiles of the split evaluated."""
     section = Section("detections", "Detections against labels")
-    sets: dict[tuple[str, str], list[str]] = {}
     evaluation = read_evaluations(run)
-    for row in evaluation:
-        experiments = sets.setdefault((row["dataset"], row["split"]), [])
-        if row["experiment"] not in experiments and (run.root / "detect" / row["experiment"] / "detections.parquet").is_file():
-            experiments.append(row["experiment"])
     order = in_order(evaluation, settings.baseline)
-    for (dataset, split), experiments in sets.items():
-        section.blocks += _gallery_blocks(run, dataset, split, [name for name in order if name in experiments], settings)
+    for dataset, split in dict.fromkeys((row["dataset"], row["split"]) for row in evaluation):
+        evaluated = {row["experiment"] for row in evaluation if (row["dataset"], row["split"]) == (dataset, split)}
+        experiments = [name for name in order if name in evaluated]
+        section.blocks += _training_blocks(run, dataset, experiments, settings)
+        section.blocks += _evaluated_blocks(run, dataset, split, experiments, settings)
     if not section.blocks:
         section.blocks.append(Note("There are no detections with an evaluation to show."))
     return section
 
 
-def _gallery_blocks(run: RunFolder, dataset: str, split: str, experiments: Sequence[str], settings: ReportSettings) -> list[Block]:
+def _training_blocks(run: RunFolder, dataset: str, experiments: Sequence[str], settings: ReportSettings) -> list[Block]:
+    """The tiles that the pictures of masks and boxes show."""
+    tiles = [_labelled_tile(row) for row in run.chosen_tiles().get(dataset, []) if row["labels"]]
+    gallery = _gallery(run, _Source("pictures.parquet", "tile_id"), tiles, experiments, settings.picture_side, f"{dataset}, {_TRAINING}")
+    return [gallery or Note(f"There are no labels on the tiles of {dataset} that are shown above, or no detections.")]
+
+
+def _evaluated_blocks(run: RunFolder, dataset: str, split: str, experiments: Sequence[str], settings: ReportSettings) -> list[Block]:
+    """Tiles of the images that the figures come from."""
     tiles = _labelled_tiles(run, dataset, split, settings)
-    if not tiles or not experiments:
-        return [Note(f"There are no labelled tiles of {dataset} {split}, or no detections on them.")]
-    rows = [[_label_picture(tile, settings.picture_side)] for tile in tiles]
-    for experiment in experiments:
-        table = run.table("detect", experiment, "detections.parquet", columns=["image_id", "polygon", "score", "category"])
-        for tile, cells in zip(tiles, rows, strict=True):
-            cells.append(_detection_picture(tile, table, settings.picture_side))
-    return [Gallery(["labels", *experiments], rows, [tile.tile_id for tile in tiles], f"{dataset}, split {split}. {_CAPTION}")]
+    caption = f"{dataset}, split {split}, the images that the figures come from."
+    gallery = _gallery(run, _Source("detections.parquet", "image_id"), tiles, experiments, settings.picture_side, caption)
+    return [gallery or Note(f"There are no labelled tiles of {dataset} {split}, or no detections on them.")]
+
+
+def _gallery(run: RunFolder, source: _Source, tiles: Sequence[_Tile], experiments: Sequence[str], side: int, caption: str) -> Gallery | None:
+    """Labels and every experiment's detections; none where there is nothing to show."""
+    tables = {name: run.table("detect", name, source.table, columns=[source.key, "polygon", "score", "category"]) for name in experiments}
+    found = {name: table for name, table in tables.items() if table is not None}
+    if not tiles or not found:
+        return None
+    rows = []
+    for tile in tiles:
+        own = [table.filter(pc.field(source.key) == tile.row[source.key]) for table in found.values()]
+        rows.append([_label_picture(tile, side), *(_detection_picture(tile, table, side) for table in own)])
+    return Gallery(["labels", *found], rows, [tile.row["tile_id"] for tile in tiles], f"{caption} {_CAPTION}")
 
 
 def _labelled_tiles(run: RunFolder, dataset: str, split: str, settings: ReportSettings) -> list[_Tile]:
     paths = run.shards("partition", dataset, split)
     counts = {tile_id: len(labels) for tile_id, labels in zip(run.column(paths, "tile_id"), run.column(paths, "labels"), strict=True) if labels}
     chosen = choose(counts, counts, settings.tiles, settings.seed)
-    tiles = []
-    for tile_id, row in run.tiles(paths, _COLUMNS, chosen).items():
-        polygons = np.array([label["polygon"] for label in row["labels"]], float).reshape(-1, 4, 2)
-        image = decode_image(row["image"], tile_id)
-        tiles.append(_Tile(tile_id, row, image, polygons, [label["category"] for label in row["labels"]]))
-    return tiles
+    return [_labelled_tile(row) for row in run.tiles(paths, _COLUMNS, chosen).values()]
+
+
+def _labelled_tile(row: dict[str, Any]) -> _Tile:
+    polygons = np.array([label["polygon"] for label in row["labels"]], float).reshape(-1, 4, 2)
+    return _Tile(row, decode_image(row["image"], row["tile_id"]), polygons, [label["category"] for label in row["labels"]])
 
 
 def _label_picture(tile: _Tile, side: int) -> Picture:
@@ -83,7 +111,7 @@ def _label_picture(tile: _Tile, side: int) -> Picture:
     return picture(draw_outlines(large, tile.polygons * factor, [YELLOW] * len(tile.polygons)), f"{len(tile.polygons)} labels")
 
 
-def _detection_picture(tile: _Tile, table: pa.Table | None, side: int) -> Picture:
+def _detection_picture(tile: _Tile, table: pa.Table, side: int) -> Picture:
     large, factor = enlarge(tile.image, side)
     polygons, categories = _in_tile(tile, table)
     right, covered = _verdict(tile, polygons, categories)
@@ -92,10 +120,9 @@ def _detection_picture(tile: _Tile, table: pa.Table | None, side: int) -> Pictur
     return picture(drawn, f"{int(covered.sum())} of {len(covered)} found")
 
 
-def _in_tile(tile: _Tile, table: pa.Table | None) -> tuple[np.ndarray, list[str]]:
-    """Best detections of the image that lie in the tile by half or more: polygons [M, 4, 2] in tile pixels and classes."""
-    row = tile.row
-    found = table.filter(pc.field("image_id") == row["image_id"]).sort_by([("score", "descending")]).to_pylist() if table is not None else []
+def _in_tile(tile: _Tile, table: pa.Table) -> tuple[np.ndarray, list[str]]:
+    """Best detections of the table that lie in the tile by half or more: polygons [M, 4, 2] in tile pixels and classes."""
+    row, found = tile.row, table.sort_by([("score", "descending")]).to_pylist()
     polygons = (np.array([one["polygon"] for one in found], float).reshape(-1, 4, 2) - [row["x"], row["y"]]) * row["scale"]
     inside = np.flatnonzero(fraction_inside(polygons, 0, 0, row["width"], row["height"]) >= 0.5) if len(found) else np.zeros(0, int)
     best = inside[: max(_FEWEST, len(tile.polygons))]

@@ -15,10 +15,13 @@ from mutdet.reporting.proposal_pictures import proposals_section
 from mutdet.reporting.resources import STAGES, resources_section
 from mutdet.reporting.results import read_evaluations, results_section
 from mutdet.reporting.run_folder import RunFolder
+from mutdet.reporting.tables_section import tables_section
 from mutdet.reporting.trainings import trainings_section
+from mutdet.settings.console import progress
 from mutdet.settings.report import ReportSettings
 
 _SECTIONS = (
+    tables_section,
     results_section,
     proposals_section,
     clusters_section,
@@ -37,7 +40,7 @@ def render_page(root: Path, settings: ReportSettings) -> str:
         settings: of the report stage.
     """
     run = RunFolder(root)
-    sections = [*(build(run, settings) for build in _SECTIONS), _settings_section(run)]
+    sections = [*(build(run, settings) for build in progress(_SECTIONS, "report: sections")), _settings_section(run)]
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html").render(name=root.name, facts=_facts(run, settings), sections=sections, style=style)

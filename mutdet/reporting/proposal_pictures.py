@@ -1,6 +1,6 @@
 """Section of pictures: the same tiles after each stage up to the pseudo-classes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from mutdet.embedding.tile_images import decode_image
 from mutdet.reporting.blocks import Gallery, Note, Picture, Section
-from mutdet.reporting.chosen_tiles import unlabelled_tiles
 from mutdet.reporting.drawing import GREEN, category_colour, draw_masks, draw_outlines, enlarge, picture
 from mutdet.reporting.run_folder import RunFolder
 from mutdet.settings.report import ReportSettings
@@ -20,13 +19,9 @@ _NOUNS = {"masks": "masks", "boxes": "boxes", "pseudo_labels": "pseudo objects"}
 
 
 def proposals_section(run: RunFolder, settings: ReportSettings) -> Section:
-    """Source, masks, boxes and pseudo-classes of some unlabelled tiles of each data set."""
+    """Source, masks, boxes and pseudo-classes of the chosen tiles of each data set."""
     section = Section("pictures", "From tiles to pseudo objects")
-    datasets = [name for name in run.folders("partition") if run.shards("partition", name, "unlabelled")]
-    for dataset in datasets:
-        tile_ids = unlabelled_tiles(run, dataset, settings.tiles, settings.seed)
-        if tile_ids:
-            section.blocks.append(_gallery(run, dataset, tile_ids, settings))
+    section.blocks += [_gallery(run, dataset, tiles, settings) for dataset, tiles in run.chosen_tiles().items() if tiles]
     if not section.blocks:
         section.blocks.append(Note("There are no unlabelled tiles to show."))
     absent = [_NOUNS[stage] for stage in _COLUMNS if not run.folders(stage)]
@@ -35,11 +30,10 @@ def proposals_section(run: RunFolder, settings: ReportSettings) -> Section:
     return section
 
 
-def _gallery(run: RunFolder, dataset: str, tile_ids: Sequence[str], settings: ReportSettings) -> Gallery:
+def _gallery(run: RunFolder, dataset: str, tiles: Rows, settings: ReportSettings) -> Gallery:
+    decoded = {row["tile_id"]: decode_image(row["image"], row["tile_id"]) for row in tiles}
     drawn = [(stage, variant) for stage in _COLUMNS for variant in run.folders(stage) if run.shards(stage, variant, dataset)]
-    images = run.tiles(run.shards("partition", dataset, "unlabelled"), ["image"], list(tile_ids))
-    decoded = {tile_id: decode_image(row["image"], tile_id) for tile_id, row in images.items()}
-    found = {(s, v): run.rows_of_tiles(run.shards(s, v, dataset), _COLUMNS[s], list(tile_ids)) for s, v in drawn}
+    found = {(s, v): run.rows_of_tiles(run.shards(s, v, dataset), _COLUMNS[s], list(decoded)) for s, v in drawn}
     rows = []
     for tile_id, image in decoded.items():
         cells = [picture(enlarge(image, settings.picture_side)[0], f"{image.shape[1]} × {image.shape[0]} px")]

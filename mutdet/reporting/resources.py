@@ -1,7 +1,6 @@
 """Section of time and memory, from Snakemake's benchmark files."""
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +26,16 @@ STAGES = (
     "tables",
     "report",
 )
+_CAPTION = (
+    "From Snakemake's benchmark files, which say how long each job took when it last ran, and not when. Times of jobs are added up; as jobs run side by side, "
+    "the run itself takes less. Memory is the largest of one job. The making of this page counts where it was made before."
+)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a rule: end (seconds since 1970), duration in seconds, peak memory in MB."""
+    """One run of a rule: duration in seconds, peak memory in MB."""
 
-    end: float
     seconds: float
     megabytes: float
 
@@ -46,43 +48,26 @@ def resources_section(run: RunFolder, settings: ReportSettings) -> Section:
     if not jobs:
         section.blocks.append(Note("There are no benchmark files: the stages were not run by Snakemake, or not yet."))
         return section
-    names = list(jobs)
-    taken = {stage: elapsed(found) for stage, found in jobs.items()}
+    taken = {stage: sum(job.seconds for job in found) for stage, found in jobs.items()}
     rows = []
     for stage, found in jobs.items():
-        budget = settings.budgets.get(stage)
-        added, longest, peak = sum(job.seconds for job in found), max(job.seconds for job in found), max(job.megabytes for job in found)
-        rows.append([stage, str(len(found)), duration(taken[stage]), duration(budget), duration(added), duration(longest), f"{peak:.0f} MB"])
-    whole = elapsed([job for found in jobs.values() for job in found])
+        longest, peak = max(job.seconds for job in found), max(job.megabytes for job in found)
+        rows.append([stage, str(len(found)), duration(taken[stage]), duration(settings.budgets.get(stage)), duration(longest), f"{peak:.0f} MB"])
     expected = sum(settings.budgets.values()) if settings.budgets else None
-    rows.append(["all", str(sum(map(len, jobs.values()))), duration(whole), duration(expected), MISSING, MISSING, MISSING])
-    caption = (
-        "Time passed counts the seconds in which at least one job of the stage ran, from the times of the benchmark files; "
-        "jobs of several stages run side by side, so stages may add up to more than the whole. Memory is the largest of one job."
-    )
-    section.blocks.append(Table(["stage", "jobs", "time passed", "expected", "jobs added up", "longest job", "peak memory"], rows, caption))
-    groups = {"time passed": [taken[name] for name in names]}
+    rows.append(["all", str(sum(map(len, jobs.values()))), duration(sum(taken.values())), duration(expected), MISSING, MISSING])
+    section.blocks.append(Table(["stage", "jobs", "time of the jobs", "expected", "longest job", "peak memory"], rows, _CAPTION))
+    groups = {"time of the jobs": list(taken.values())}
     if settings.budgets:
-        groups["expected"] = [settings.budgets.get(name, 0.0) for name in names]
-    section.blocks.append(Charts([bars(names, groups, "Time of each stage", "seconds")]))
+        groups["expected"] = [settings.budgets.get(stage, 0.0) for stage in taken]
+    section.blocks.append(Charts([bars(list(taken), groups, "Time of each stage", "seconds")]))
     return section
-
-
-def elapsed(jobs: Sequence[Job]) -> float:
-    """Seconds in which at least one of the jobs ran."""
-    total, reached = 0.0, float("-inf")
-    for job in sorted(jobs, key=lambda job: job.end - job.seconds):
-        start = max(job.end - job.seconds, reached)
-        total += max(job.end - start, 0.0)
-        reached = max(reached, job.end)
-    return total
 
 
 def _jobs(folder: Path) -> list[Job]:
     jobs = []
     for path in sorted(folder.rglob("*.tsv")):
         with path.open(encoding="utf-8") as file:
-            jobs += [Job(path.stat().st_mtime, _number(row.get("s")), _number(row.get("max_rss"))) for row in csv.DictReader(file, delimiter="\t")]
+            jobs += [Job(_number(row.get("s")), _number(row.get("max_rss"))) for row in csv.DictReader(file, delimiter="\t")]
     return jobs
 
 

@@ -59,6 +59,10 @@ class RunFolder:
         reader = RandomReader(paths, columns)
         return {tile_id: reader[positions[tile_id]] for tile_id in tile_ids if tile_id in positions}
 
+    def chosen_tiles(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the tiles that pictures show, by data set; of split unlabelled, with the labels of split train where they have any."""
+        return {path.stem: read_table(path).to_pylist() for path in sorted((self.root / "report" / "tiles").glob("*.parquet"))}
+
     def column(self, paths: list[Path], name: str) -> list[Any]:
         """One column of some tables, which may be none."""
         return [value for batch in iterate_batches(paths, [name], rows=65536) for value in batch[name].to_pylist()]

@@ -18,7 +18,7 @@ from mutdet.settings.evaluate import EvaluateSettings
 from mutdet.settings.finetune import FinetuneSettings
 from mutdet.settings.masks import MasksSettings
 from mutdet.settings.messages import one_line
-from mutdet.settings.pretrain import PretrainSettings
+from mutdet.settings.pretrain import PretrainSettings, PseudoLabelPretrainSettings
 from mutdet.settings.pseudo_labels import PseudoLabelsSettings
 from mutdet.settings.report import ReportSettings
 from mutdet.settings.scenes import ScenesSettings
@@ -46,7 +46,9 @@ class Config(Settings):
     evaluate: EvaluateSettings = Field(EvaluateSettings(), description="Evaluation of every fine-tuned detector.")
     tables: dict[Variant, TablesSettings] = Field({}, description="Tables of experiments side by side.")
     report: ReportSettings = Field(ReportSettings(), description="The report page.")
-    budget: dict[str, float] = Field({}, description="Seconds that each stage is expected to take; the report shows them beside the time taken.")
+    budget: dict[str, float] = Field(
+        {}, description="Seconds that the jobs of each stage are expected to take, added up; the report shows them beside those taken."
+    )
 
     @model_validator(mode="after")
     def _variants_exist(self) -> "Config":
@@ -59,11 +61,12 @@ class Config(Settings):
     @model_validator(mode="after")
     def _widths_agree(self) -> "Config":
         for name, settings in self.pretrain.items():
-            codebook = getattr(settings, "codebook", None)
-            if codebook in self.codebook and settings.detector in self.detectors:
-                components, width = self.codebook[codebook].components, self.detectors[settings.detector].width
+            if not isinstance(settings, PseudoLabelPretrainSettings) or not settings.uses_embeddings:
+                continue
+            if settings.codebook in self.codebook and settings.detector in self.detectors:
+                components, width = self.codebook[settings.codebook].components, self.detectors[settings.detector].width
                 if components != width:
-                    place = f"codebook.{codebook}.components = {components}"
+                    place = f"codebook.{settings.codebook}.components = {components}"
                     raise ValueError(f"{place}: must equal detectors.{settings.detector}.width = {width}, which pretrain.{name} uses with it")
         return self
 
@@ -72,6 +75,7 @@ class Config(Settings):
         single = [
             ("datasets", "scenes", "scenes"),
             ("boxes", "masks", "masks"),
+            ("backbone", "probe_dataset", "datasets"),
             ("embed", "boxes", "boxes"),
             ("embed", "backbone", "backbone"),
             ("codebook", "embed", "embed"),

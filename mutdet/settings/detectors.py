@@ -2,9 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mutdet.settings.base import Fraction, Settings
+from mutdet.settings.registries import DETECTORS
 
 NORM_GROUPS = 32
 """Groups of the neck's group normalisation; the width is a multiple of it."""
@@ -13,9 +14,13 @@ Backbone = Literal["resnet18", "resnet50", "resnet101", "swin_t"]
 
 
 class DetectorSettings(Settings):
-    """ARS-DETR: two-stage deformable DETR with rotated attention and angle classification."""
+    """Two-stage deformable DETR for rotated boxes; angle bins and denoising are of `ars_detr` alone."""
 
-    kind: Literal["ars_detr"] = Field("ars_detr", description="Detector, by its name in the registry.")
+    kind: str = Field(
+        "ars_detr",
+        description="Detector, by its name in the registry: ars_detr, or deformable_detr, which regresses the angle and lacks ARS-DETR's additions.",
+        json_schema_extra={"enum": list(DETECTORS)},
+    )
     backbone: Backbone = Field("resnet50", description="Convolutional or Swin backbone that gives features of stride 8, 16 and 32.")
     levels: int = Field(4, ge=3, le=6, description="Levels of the feature pyramid; the first three come from the backbone, each further one halves the last.")
     width: int = Field(256, ge=NORM_GROUPS, description="Channels of tokens and queries; a multiple of 32 and of twice the heads.")
@@ -38,12 +43,19 @@ class DetectorSettings(Settings):
     class_cost: float = Field(2.0, ge=0.0, description="Weight of the focal cost in matching.")
     box_cost: float = Field(2.0, ge=0.0, description="Weight of the L1 distance of normalised boxes in matching.")
     giou_cost: float = Field(5.0, ge=0.0, description="Weight of the generalised IoU of unrotated boxes in matching.")
-    angle_cost: float = Field(2.0, ge=0.0, description="Weight of the angle's cross-entropy in matching.")
+    angle_cost: float = Field(2.0, ge=0.0, description="Weight of the angle's distance in matching: cross-entropy of bins, or difference in half turns.")
 
     class_weight: float = Field(2.0, ge=0.0, description="Weight of the focal loss.")
     box_weight: float = Field(2.0, ge=0.0, description="Weight of the L1 loss of normalised boxes.")
     giou_weight: float = Field(5.0, ge=0.0, description="Weight of the generalised IoU loss of unrotated boxes.")
-    angle_weight: float = Field(2.0, ge=0.0, description="Weight of the angle's cross-entropy loss.")
+    angle_weight: float = Field(2.0, ge=0.0, description="Weight of the same as a loss.")
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_known(cls, kind: str) -> str:
+        if kind not in DETECTORS:
+            raise ValueError(f"{kind!r} is unknown; choose one of {', '.join(sorted(DETECTORS))}")
+        return kind
 
     @model_validator(mode="after")
     def _width_divides(self) -> Self:

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from mutdet.settings.backbones.self_supervised import SelfSupervisedSettings
 from mutdet.settings.config import Config
 from mutdet.settings.datasets import (
     DatasetSettings,
     SourceImage,
     Split,
-    check_labels,
     check_unique_ids,
     labelled_splits,
     list_images,
@@ -19,9 +19,14 @@ from mutdet.settings.datasets import (
     select_images,
     shard_name,
 )
+from mutdet.settings.errors import UserError
 from mutdet.settings.fingerprint import code_fingerprint
-from mutdet.settings.registries import DETECTORS
+from mutdet.settings.pretrain import PseudoLabelPretrainSettings, TrainedPretrainSettings
+from mutdet.settings.registries import DETECTORS, modules
 from mutdet.settings.stages import STAGES
+
+PICTURES = "pictures"
+"""Name, in place of a shard's, of the table of detections on the tiles that the report shows."""
 
 
 class Layout:
@@ -40,6 +45,8 @@ class Layout:
         name = stage.partition(" ")[0]
         if name == "partition":
             return self.dataset(variant)
+        if stage == "report tiles":
+            return self.config.report.of_tiles()
         section = getattr(self.config, name)
         chosen: BaseModel = section[variant] if isinstance(section, dict) else section
         taken = {"pretrain": self._architecture, "finetune": self._ignored, "evaluate": self._experiment, "report": self._budgets}
@@ -74,16 +81,15 @@ class Layout:
         }
 
     def sources(self, dataset: str) -> list[SourceImage]:
-        """Images of a data set, as found on disk or as `scenes` will write them.
+        """Images of a data set, as found on disk or as `scenes` will write them. Labels may be missing: the jobs that read them say so.
 
         Raises:
-            UserError: images or labels of the data set are not as its settings say.
+            UserError: images of the data set are not as its settings say.
         """
         if dataset not in self._sources:
             settings = self.config.datasets[dataset]
             if settings.scenes is None:
                 self._sources[dataset] = list_images(settings, dataset)
-                check_labels(settings, self._sources[dataset])
             else:
                 folder = self.root / "scenes" / settings.scenes
                 self._sources[dataset] = list_scenes(folder, self.config.scenes[settings.scenes].image_ids())
@@ -137,14 +143,28 @@ class Layout:
         """Tables of tiles that decide a backbone's weights; none where these come from a file."""
         return self.unlabelled_tiles("backbone", variant) if self.config.backbone[variant].reads_tiles else []
 
+    def backbones(self, *, trained: bool) -> list[str]:
+        """Variants of backbone that are trained here, or the others; only the former have a log and a state."""
+        return [name for name, settings in self.config.backbone.items() if settings.trains == trained]
+
+    def backbone_probe(self, variant: str) -> list[Path]:
+        """Tables of labelled tiles that give a figure in the log of a backbone's training; none by default."""
+        settings = self.config.backbone[variant]
+        if not isinstance(settings, SelfSupervisedSettings) or settings.probe_dataset is None:
+            return []
+        if settings.probe_split not in self.splits(settings.probe_dataset):
+            place = f"backbone.{variant}.probe_split = {settings.probe_split!r}"
+            raise UserError(f"{place}: data set {settings.probe_dataset!r} has no such split", remedy="name one of its labelled splits")
+        return self.tiles(settings.probe_dataset, settings.probe_split)
+
     def pretrain_inputs(self, variant: str) -> dict[str, list[Path]]:
-        """Tables and weights that a pre-training reads; one without a codebook reads no tiles."""
+        """Tables and weights that a pre-training reads: tiles where it trains, pseudo labels where it learns from them."""
         settings = self.config.pretrain[variant]
-        codebook = getattr(settings, "codebook", None)
         inputs = {"backbone": [self.root / "backbone" / settings.backbone / "backbone.safetensors"]}
-        if codebook is not None:
+        if isinstance(settings, TrainedPretrainSettings):
             inputs["tiles"] = self.unlabelled_tiles("pretrain", variant)
-            inputs["pseudo_labels"] = self.shards_of("pseudo_labels", codebook, self.datasets("pretrain", variant))
+        if isinstance(settings, PseudoLabelPretrainSettings):
+            inputs["pseudo_labels"] = self.shards_of("pseudo_labels", settings.codebook, self.datasets("pretrain", variant))
         return inputs
 
     def state(self, stage: str, variant: str) -> Path:
@@ -176,11 +196,33 @@ class Layout:
         for stage in ("masks", "boxes", "embed"):
             paths += [path for variant in getattr(config, stage) for path in self.shards_of(stage, variant, everywhere)]
         paths += [root / "backbone" / variant / "backbone.safetensors" for variant in config.backbone]
+        paths += [root / "backbone" / variant / "log.parquet" for variant in self.backbones(trained=True)]
         for variant in config.codebook:
             paths += [root / "codebook" / variant / name for name in ("codebook.safetensors", "clusters.parquet")]
             paths += self.shards_of("pseudo_labels", variant, self.datasets("codebook", variant))
         paths += [root / "pretrain" / variant / "detector.safetensors" for variant in config.pretrain]
         return paths + self.evaluations() + self.tables()
+
+    def report_tiles(self) -> dict[str, Path]:
+        """Tables of the tiles that pictures show, of every data set that has unlabelled tiles."""
+        return {name: self.root / "report" / "tiles" / f"{name}.parquet" for name in self.config.datasets if "unlabelled" in self.splits(name)}
+
+    def report_tiles_inputs(self, dataset: str) -> dict[str, list[Path]]:
+        """Tables that these tiles are chosen from: with labels where the data set has any, else those with boxes of the first variant."""
+        inputs = {"unlabelled": self.tiles(dataset, "unlabelled")}
+        if "train" in self.splits(dataset):
+            return {**inputs, "train": self.tiles(dataset, "train")}
+        return {**inputs, "boxes": [path for variant in list(self.config.boxes)[:1] for path in self.shards_of("boxes", variant, [dataset])]}
+
+    def detect_tiles(self, variant: str, part: str) -> Path:
+        """Tiles that a fine-tuned detector runs on: a shard of the split that is evaluated, or the tiles of the pictures."""
+        dataset = self.config.finetune[variant].dataset
+        return self.report_tiles()[dataset] if part == PICTURES else self.root / "partition" / dataset / self.config.detect.split / f"{part}.parquet"
+
+    def pictures(self) -> list[Path]:
+        """What only the report's pictures need: some tiles of every data set, and every fine-tuned detector's detections on them."""
+        detected = [self.root / "detect" / name / f"{PICTURES}.parquet" for name, one in self.config.finetune.items() if one.dataset in self.report_tiles()]
+        return [*self.report_tiles().values(), *detected]
 
     def report(self) -> Path:
         """The page."""
@@ -210,4 +252,4 @@ class Layout:
             return []
         pretrain = variant if name == "pretrain" else self.config.finetune[variant].pretrain
         kind = self.config.detectors[self.config.pretrain[pretrain].detector].kind
-        return [DETECTORS[kind].partition(":")[0]]
+        return modules(DETECTORS, kind)

@@ -1,4 +1,4 @@
-"""Settings of the report page."""
+"""Settings and files of the stage `report`: which tiles its pictures show, and the page."""
 
 from pathlib import Path
 
@@ -7,20 +7,38 @@ from pydantic import Field
 from mutdet.settings.base import Files, Seed, Settings
 
 
-class ReportSettings(Settings):
-    """What the page shows; more pictures make a larger page."""
+class ReportTilesSettings(Settings):
+    """Which tiles the pictures show."""
 
     tiles: int = Field(5, ge=0, le=50, description="Tiles that the pictures of masks, boxes, pseudo-classes and detections show, of each data set.")
+    seed: Seed = Field(0, description="Seed of the choice of tiles.")
+
+
+class ReportSettings(ReportTilesSettings):
+    """What the page shows; more pictures make a larger page."""
+
     clusters: int = Field(24, ge=0, le=256, description="Clusters whose crops are shown, largest first.")
     crops: int = Field(10, ge=1, le=50, description="Crops of each cluster, the most typical first.")
     crop_side: int = Field(64, ge=16, le=256, description="Side of a crop, pixels.")
     picture_side: int = Field(384, ge=64, le=1024, description="Longer side of a tile's picture, pixels.")
-    seed: Seed = Field(0, description="Seed of the choice of tiles.")
     baseline: str = Field("none", description="Pre-training method that gains are measured against.")
-    budgets: dict[str, float] = Field({}, description="Seconds that each stage is expected to take, shown beside the time taken.")
+    budgets: dict[str, float] = Field({}, description="Seconds that the jobs of each stage are expected to take, added up; shown beside those taken.")
+
+    def of_tiles(self) -> ReportTilesSettings:
+        """The part of the settings that chooses tiles."""
+        return ReportTilesSettings(tiles=self.tiles, seed=self.seed)
 
 
-class ReportFiles(Files):
+class ReportTilesFiles(Files):
+    """Choose the tiles of a data set that every picture of the report shows."""
+
+    unlabelled: list[Path] = Field(description="Tables of tiles to choose from, split unlabelled.")
+    train: list[Path] = Field([], description="Tables of the tiles of split train; tiles in both that have a label are preferred, and keep their labels.")
+    boxes: list[Path] = Field([], description="Tables of boxes; tiles with a box are preferred where no tile has a label.")
+    output: Path = Field(description="Table of the chosen tiles to write.")
+
+
+class ReportPageFiles(Files):
     """Write one self-contained HTML page about a run."""
 
     run: Path = Field(description="Folder of the run (results/<run>).")

@@ -1,5 +1,6 @@
 """Settings and paths of `scenes`: procedural aerial images with oriented labels."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -19,6 +20,9 @@ HELD_OUT_FAMILIES: tuple[FamilyName, ...] = ("alpine", "delta", "savanna")
 
 CATEGORIES = ("car", "container", "helipad", "lorry", "plane", "ship", "storage-tank", "tennis-court")
 """Categories of labelled objects, in alphabetical order."""
+
+IMAGE_ID = re.compile(r"scene_(train|val)_[0-9]{5}")
+"""Names that a data set of scenes gives its images, however many there are."""
 
 
 class SceneSettings(Settings):
@@ -50,7 +54,7 @@ class ScenesSettings(SceneSettings):
     val: int = Field(20, description="Number of images of split val.", ge=0, le=100_000)
 
     def image_ids(self) -> dict[str, list[str]]:
-        """Names of the images of each split, without suffix."""
+        """Names of the images of each split, without suffix; every one matches `IMAGE_ID`."""
         return {split: [f"scene_{split}_{number:05d}" for number in range(count)] for split, count in (("train", self.train), ("val", self.val))}
 
 

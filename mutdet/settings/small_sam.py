@@ -31,3 +31,6 @@ class RecallSettings(Settings):
 
 VALIDATION = RecallSettings(split="validation", families=TRAINING_FAMILIES, scenes=40)
 """For choosing thresholds and following the training: the training's families, other seeds."""
+
+FILTERS = {"min_side": 4.0, "max_area_share": 0.25, "min_fill": 0.2, "nms_thresh": 0.7}
+"""Filters of boxes of the measure, chosen on the validation scenes: nearly everything stays, so that recall tells what masks there are."""

@@ -18,7 +18,7 @@ class Stage:
         settings: "module:object" of the settings class or union; empty where a stage has none.
         files: "module:class" of the paths.
         function: "module:function" that runs it.
-        choices: settings field -> registry whose module the field chooses.
+        choices: settings field -> registry in which the field chooses a line.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Stage:
 
     def modules(self, settings: BaseModel) -> list[str]:
         """Modules whose code decides the output under these settings."""
-        chosen = [getattr(registries, registry)[getattr(settings, field)] for field, registry in self.choices]
-        return [name.partition(":")[0] for name in (self.function, self.files, self.settings, *chosen)]
+        chosen = [module for field, registry in self.choices for module in registries.modules(getattr(registries, registry), getattr(settings, field))]
+        return [*(name.partition(":")[0] for name in (self.function, self.files, self.settings)), *chosen]
 
 
 def _object(name: str) -> Any:
@@ -89,7 +89,8 @@ STAGES = {
         _stage("detect", "Detect", part="merge", settings="mutdet.settings.detect:DetectSettings"),
         _stage("evaluate", "Evaluate"),
         _stage("tables", "Tables"),
-        _stage("report", "Report"),
+        Stage("report tiles", "mutdet.settings.report:ReportTilesSettings", "mutdet.settings.report:ReportTilesFiles", "mutdet.stages.report_tiles:run"),
+        _stage("report", "Report", part="page", settings="mutdet.settings.report:ReportSettings"),
     ]
 }
 

@@ -1,20 +1,17 @@
 """Settings that every training of a detector shares: length, optimiser, schedule, augmentation, state."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mutdet.settings.base import Fraction, Seed, Settings
+from mutdet.settings.base import Fraction, Seed
+from mutdet.settings.loop import LoopSettings
 
 
-class TrainingSettings(Settings):
+class TrainingSettings(LoopSettings):
     """How a detector is trained; defaults are ARS-DETR's schedule (docs/method.md B)."""
 
-    epochs: int | None = Field(36, description="Length of the training in passes over the tiles. Leave out or set to null where `iterations` is given.", ge=0)
-    iterations: int | None = Field(None, description="Length of the training in optimiser steps; stands in place of `epochs`.", ge=1)
     seed: Seed = Field(0, description="Seed of initial weights, order of tiles, flips, dropout and denoising.")
-    threads: int = Field(2, description="Threads of the training on a CPU; fixed here because sums depend on it.", ge=1, le=256)
-    batch: int = Field(2, description="Tiles per optimiser step.", ge=1)
     image_size: int = Field(1024, description="Longer side of a tile as the detector sees it, pixels; tiles are resized to it.", ge=32, le=4096)
     flip_horizontal: Fraction = Field(0.25, description="Probability of a left-right flip; at most one of the three flips is drawn.")
     flip_vertical: Fraction = Field(0.25, description="Probability of an up-down flip.")
@@ -29,29 +26,12 @@ class TrainingSettings(Settings):
     drops: list[Fraction] = Field([32 / 36], description="Shares of the training's length after which the learning rate falls.")
     drop_factor: Fraction = Field(0.1, description="Factor on the learning rate at each drop.")
     clip_norm: float = Field(35.0, description="Largest norm of the gradient of all weights together.", gt=0.0)
-    log_every: int = Field(50, description="Steps over which a row of the log table averages.", ge=1)
-    checkpoint_minutes: float = Field(10.0, description="Minutes between two checkpoints from which a stopped training resumes.", gt=0.0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _iterations_replace_epochs(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("iterations") is not None and "epochs" not in given:
-            return {**given, "epochs": None}
-        return given
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.epochs is None) == (self.iterations is None):
-            raise ValueError("give either epochs or iterations, not both and not neither")
+    def _flips_are_possible(self) -> Self:
         if self.flip_horizontal + self.flip_vertical + self.flip_diagonal > 1.0:
             raise ValueError("flip_horizontal + flip_vertical + flip_diagonal must not exceed 1")
         return self
-
-    def total_steps(self, tiles: int) -> int:
-        """Optimiser steps of the whole training on so many tiles; an incomplete batch at the end counts as a step."""
-        if self.iterations is not None:
-            return self.iterations
-        return -(-(self.epochs or 0) * tiles // self.batch)
 
     def warmup_steps(self, steps: int) -> int:
         """Steps of the warm-up of a training of `steps` steps."""

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from mutdet.data.subsets import choose_images
-from mutdet.detectors.ars_detr import ArsDetr
 from mutdet.detectors.transfer import TransferReport, transfer
+from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.detectors.weights import DetectorFile, load_detector, save_detector
 from mutdet.embedding.devices import prepare_device
 from mutdet.evaluation.inference import CLASS_AGNOSTIC
@@ -73,17 +73,17 @@ def _labelled_images(files: FinetuneFiles, settings: FinetuneSettings) -> tuple[
     return categories, set(chosen)
 
 
-def _model(source: DetectorFile, settings: FinetuneSettings, classes: int) -> tuple[ArsDetr, TransferReport]:
+def _model(source: DetectorFile, settings: FinetuneSettings, classes: int) -> tuple[TwoStageDetr, TransferReport]:
     """Detector with new class heads and everything else from the pre-trained one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(settings.seed, "finetune", "weights"))
-        model: ArsDetr = load(DETECTORS, source.settings.kind)(source.settings, classes)
+        model: TwoStageDetr = load(DETECTORS, source.settings.kind)(source.settings, classes)
     report = transfer(source.model.shared_state(), model)
     log.info("transfer: %s", report.summary())
     return model, report
 
 
-def _prepare_backbone(model: ArsDetr, source: DetectorFile, dataset: TileDataset, settings: FinetuneSettings) -> None:
+def _prepare_backbone(model: TwoStageDetr, source: DetectorFile, dataset: TileDataset, settings: FinetuneSettings) -> None:
     """ImageNet's: stem, first stage and normalisation stay. Any other: all of it trains, with statistics of these tiles."""
     if source.facts.get("backbone_method") == "imagenet":
         model.train_backbone("upper")
@@ -94,7 +94,7 @@ def _prepare_backbone(model: ArsDetr, source: DetectorFile, dataset: TileDataset
     reestimate_batch_norm(model.backbone, progress(_images(model, dataset, settings, batches), "batch-norm statistics", total=batches))
 
 
-def _images(model: ArsDetr, dataset: TileDataset, settings: FinetuneSettings, batches: int) -> Iterator[Tensor]:
+def _images(model: TwoStageDetr, dataset: TileDataset, settings: FinetuneSettings, batches: int) -> Iterator[Tensor]:
     """Batches of augmented tiles, as the training will see them."""
     device = next(model.parameters()).device
     for draws in BatchOrder(len(dataset), _STATISTICS_BATCH, batches, settings.seed, "statistics"):

@@ -12,7 +12,7 @@ from mutdet.embedding.devices import prepare_device
 from mutdet.nn.backbones import load_backbone
 from mutdet.pretraining.interface import PretrainingMethod
 from mutdet.settings.base import Runtime
-from mutdet.settings.pretrain import MutdetPretrainSettings, PretrainFiles, PretrainSettings
+from mutdet.settings.pretrain import PretrainFiles, PretrainSettings, PseudoLabelPretrainSettings, TrainedPretrainSettings
 from mutdet.settings.registries import DETECTORS, PRETRAINING_METHODS, load
 from mutdet.settings.seeds import seed_for
 from mutdet.tables.weights import read_metadata
@@ -20,7 +20,7 @@ from mutdet.tables.write import write_provenance
 from mutdet.training.identity import training_identity
 from mutdet.training.log_book import LogBook
 from mutdet.training.loop import Trainer
-from mutdet.training.objects import PackedObjects, used_tiles
+from mutdet.training.objects import PackedObjects, no_objects, used_tiles
 from mutdet.training.pseudo_objects import read_pseudo_objects
 from mutdet.training.tile_dataset import Batch, TileDataset
 from mutdet.training.tile_index import TileIndex
@@ -32,8 +32,8 @@ def run(files: PretrainFiles, settings: PretrainSettings, runtime: Runtime) -> N
     method_class: type[PretrainingMethod] = load(PRETRAINING_METHODS, settings.method)
     facts: dict[str, Any] = {"pretrain_method": settings.method, "backbone_method": read_metadata(files.backbone).get("method", "unknown")}
     counts = {}
-    if isinstance(settings, MutdetPretrainSettings):
-        index, objects = _read_objects(files, settings, method_class)
+    if isinstance(settings, TrainedPretrainSettings):
+        index, objects = _read_objects(files, settings)
         categories = method_class.categories(int(objects.labels.max(initial=0)) + 1)
         method = _build(files, settings, method_class, categories).to(device)
         log = _train(files, settings, runtime, method, index, objects)
@@ -56,21 +56,22 @@ def _build(files: PretrainFiles, settings: PretrainSettings, method_class: type[
         return method_class(detector, settings)
 
 
-def _read_objects(files: PretrainFiles, settings: MutdetPretrainSettings, method_class: type[PretrainingMethod]) -> tuple[TileIndex, PackedObjects]:
-    """Tiles and their pseudo objects, as many as there are queries; tiles without any left out where the settings say so."""
+def _read_objects(files: PretrainFiles, settings: TrainedPretrainSettings) -> tuple[TileIndex, PackedObjects]:
+    """Tiles and, for methods that learn from them, their pseudo objects; tiles without any are then left out where the settings say so."""
     index = TileIndex.read(files.tiles)
-    width = settings.architecture.width if method_class.uses_embeddings else None
-    objects = read_pseudo_objects(files.pseudo_labels, index, settings.min_box_side, settings.architecture.queries, width)
-    return used_tiles(index, objects, settings)
+    if not isinstance(settings, PseudoLabelPretrainSettings):
+        return index, no_objects(len(index))
+    width = settings.architecture.width if settings.uses_embeddings else None
+    return used_tiles(index, read_pseudo_objects(files.pseudo_labels, index, settings.min_box_side, settings.most_boxes, width), settings)
 
 
 def _train(
-    files: PretrainFiles, settings: MutdetPretrainSettings, runtime: Runtime, method: PretrainingMethod, index: TileIndex, objects: PackedObjects
+    files: PretrainFiles, settings: TrainedPretrainSettings, runtime: Runtime, method: PretrainingMethod, index: TileIndex, objects: PackedObjects
 ) -> LogBook:
     def losses(batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         return method.losses(batch.images, batch.sizes, batch.targets, generator)
 
     dataset = TileDataset(index, objects, settings, "pretrain")
-    trainer = Trainer(method, losses, method.slow_parameters(), dataset, settings, "pretrain")
+    trainer = Trainer(method, losses, method.slow_parameters(), dataset, settings, "pretrain", method.after_step)
     identity = training_identity(settings, index, objects, [files.backbone])
     return trainer.run(files.state, identity, runtime.workers)

@@ -10,9 +10,11 @@ from threadpoolctl import threadpool_limits
 from mutdet.embedding.codebooks import Codebook
 from mutdet.embedding.object_stream import embedding_width, row_groups
 from mutdet.settings.base import Runtime
+from mutdet.settings.console import progress
 from mutdet.settings.errors import UserError
 from mutdet.settings.pseudo_labels import PseudoLabelsFiles, PseudoLabelsSettings
 from mutdet.tables import pseudo_labels
+from mutdet.tables.read import open_table
 from mutdet.tables.vectors import column_to_vectors, vectors_to_column
 from mutdet.tables.write import TableWriter, write_provenance
 
@@ -32,7 +34,8 @@ def run(files: PseudoLabelsFiles, settings: PseudoLabelsSettings, runtime: Runti
         raise UserError(f"embeddings have {width} numbers, the codebook wants {len(codebook.mean)}", file=files.embeddings, remedy="use tables of one variant")
     schema = pseudo_labels.schema(len(codebook.components))
     with threadpool_limits(limits=1), TableWriter(files.output, schema) as writer:
-        for boxes, embeddings in _joined(files.boxes, files.embeddings, settings.rows):
+        blocks = -(-open_table(files.embeddings).metadata.num_rows // settings.rows)
+        for boxes, embeddings in progress(_joined(files.boxes, files.embeddings, settings.rows), "pseudo labels", blocks):
             writer.write(_labelled(boxes, embeddings, codebook, schema))
     write_provenance(files.output, settings=settings.model_dump(mode="json"), objects=writer.rows)
 

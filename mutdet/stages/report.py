@@ -1,14 +1,14 @@
-"""Stage `report`: one self-contained HTML page about a run."""
+"""Stage `report`, part page: one self-contained HTML page about a run."""
 
 from mutdet.reporting.page import render_page
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
-from mutdet.settings.report import ReportFiles, ReportSettings
+from mutdet.settings.report import ReportPageFiles, ReportSettings
 from mutdet.tables.write import atomic_path
 
 
-def run(files: ReportFiles, settings: ReportSettings, runtime: Runtime) -> None:
+def run_page(files: ReportPageFiles, settings: ReportSettings, runtime: Runtime) -> None:
     """Render the page; whatever the run has not written is left out with a sentence.
 
     Raises:

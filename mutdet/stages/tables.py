@@ -2,7 +2,7 @@
 
 import csv
 
-from mutdet.reporting.comparison import compare
+from mutdet.reporting.comparison import compare, with_published
 from mutdet.reporting.latex import latex_table
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
@@ -21,7 +21,7 @@ def run(files: TablesFiles, settings: TablesSettings, runtime: Runtime) -> None:
     if absent:
         raise UserError(f"no evaluation of {', '.join(absent)} given", record="experiments", remedy="name experiments whose evaluation.parquet is given")
     chosen = [row for row in evaluation if not wanted or row["experiment"] in wanted]
-    rows = compare(chosen, settings.baseline, settings.experiments)
+    rows = with_published(compare(chosen, settings.baseline, settings.experiments), settings.published)
     write_table(files.output, rows, SCHEMA)
     with atomic_path(files.output.with_suffix(".csv")) as path, path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, SCHEMA.names)

@@ -14,6 +14,8 @@ MEASURES = {
     "area_ap50_95": "AP (area under the curve), mean over IoU 0.5, 0.55 ... 0.95 and classes",
     "recall_50": "class-agnostic recall of the best boxes of each image at IoU 0.5",
 }
+PUBLISHED = {"voc07_ap50": "ap50", "voc07_ap75": "ap75"}
+"""Measures that a paper prints -> settings field of its figures."""
 SCHEMA = pa.schema(
     [
         field("experiment", pa.string(), "variant of finetune, without a seed at its end (-s0) where there is one"),
@@ -34,5 +36,6 @@ SCHEMA = pa.schema(
                 field(f"{name}_gain", pa.float64(), "difference to the row without pre-training that is like it otherwise", nullable=True),
             )
         ),
+        *(field(f"{name}_paper", pa.float64(), f"{MEASURES[name]}, 0 to 1, in the paper under this setting", nullable=True) for name in PUBLISHED),
     ]
 )

@@ -68,6 +68,11 @@ def pack(tiles: int, tile: np.ndarray, boxes: np.ndarray, labels: np.ndarray, em
     )
 
 
+def no_objects(tiles: int) -> PackedObjects:
+    """Tiles without any object, for trainings that make their own targets."""
+    return PackedObjects(np.zeros((0, 5), np.float32), np.zeros(0, np.int32), None, np.zeros(tiles, np.int64))
+
+
 def numbers_of(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """Position of each name among the known ones; -1 where it is not among them."""
     positions = {name: number for number, name in enumerate(known)}

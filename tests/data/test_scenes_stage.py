@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from mutdet.data.scenes.draw import draw_scene
 from mutdet.settings.base import Runtime
-from mutdet.settings.scenes import ScenesFiles, ScenesSettings
+from mutdet.settings.scenes import IMAGE_ID, ScenesFiles, ScenesSettings
 from mutdet.settings.seeds import generator_for
 from mutdet.stages.scenes import run
 
@@ -32,6 +32,32 @@ def test_number_of_images_changes_none(tmp_path: Path) -> None:
     shared = [name for name in few if name.startswith(("images", "labelTxt"))]
     assert all(few[name] == many[name] for name in shared)
     assert len({content for name, content in many.items() if name.startswith("images")}) == 5
+
+
+def test_the_folder_holds_what_the_settings_ask_for(tmp_path: Path) -> None:
+    many, few = draw(tmp_path / "scenes", train=3, val=2), draw(tmp_path / "scenes", train=1, val=0)
+    assert few == draw(tmp_path / "new", train=1, val=0)
+    assert len(many) == 12
+
+
+def test_files_of_other_names_stay(tmp_path: Path) -> None:
+    draw(tmp_path, train=2, val=0)
+    names = [
+        "images/mine.png",
+        "images/scene_train_00001.tif",
+        "images/scene_train_1.png",
+        "images/scene_test_00001.png",
+        "labelTxt/notes.txt",
+        "scene_train_00009.txt",
+    ]
+    for name in names:
+        (tmp_path / name).write_bytes(b"mine")
+    assert {name for name, content in draw(tmp_path, train=1, val=0).items() if content == b"mine"} == set(names)
+
+
+def test_every_name_is_one_that_the_stage_knows_as_its_own() -> None:
+    ids = ScenesSettings(train=100_000, val=1).image_ids()
+    assert all(IMAGE_ID.fullmatch(name) for name in (ids["train"][0], ids["train"][-1], ids["val"][0]))
 
 
 def test_seed_changes_images(tmp_path: Path) -> None:

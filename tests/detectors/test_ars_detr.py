@@ -157,7 +157,7 @@ def test_detections(model: ArsDetr) -> None:
     model.eval()
     images = padded_images()
     encoded, _, decoded = model(images, SIZES)
-    boxes, scores, labels = select_pairs(decoded.matching, encoded.sizes, 10)
+    boxes, scores, labels = select_pairs(decoded.matching, encoded.sizes, 10, model.coding)
     everything = decoded.matching.logits[-1].sigmoid()
     for image, found in enumerate(model.predict(images, SIZES, 10)):
         torch.testing.assert_close(found.scores, everything[image].flatten().sort(descending=True)[0][:10])

@@ -32,7 +32,7 @@ def outputs(imported: ImportedDetector) -> Outputs:
     with torch.no_grad():
         features = model.neck(model.backbone(image))
         encoded, proposals, decoded = model(image)
-    boxes, scores, labels = select_pairs(decoded.matching, encoded.sizes, 300)
+    boxes, scores, labels = select_pairs(decoded.matching, encoded.sizes, 300, model.coding)
     last = decoded.matching
     return {
         "feature_std": torch.stack([level.std() for level in features]),

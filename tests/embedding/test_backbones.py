@@ -12,7 +12,10 @@ from safetensors.torch import save_file
 from mutdet.embedding.backbones import WIDTHS, build_backbone, load_backbone, save_backbone
 from mutdet.embedding.batch_norm import estimate_batch_norm
 from mutdet.embedding.pretrained_backbones import imagenet_backbone
-from mutdet.settings.backbone import BackboneFiles, CheckpointBackboneSettings, ImagenetBackboneSettings, RandomBackboneSettings
+from mutdet.settings.backbone import BackboneFiles
+from mutdet.settings.backbones.checkpoint import CheckpointBackboneSettings
+from mutdet.settings.backbones.imagenet import ImagenetBackboneSettings
+from mutdet.settings.backbones.random import RandomBackboneSettings
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
 from mutdet.stages.backbone import run
@@ -103,16 +106,20 @@ def test_unfit_files_are_refused_in_one_line(tmp_path: Path) -> None:
 def test_wrong_checksum_is_refused(tmp_path: Path) -> None:
     torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "weights.pth")
     with pytest.raises(UserError, match="SHA-256"):
-        imagenet_backbone(ImagenetBackboneSettings(architecture="resnet18", weights=tmp_path / "weights.pth", sha256="0" * 64), [])
+        imagenet_backbone(
+            ImagenetBackboneSettings(architecture="resnet18", weights=tmp_path / "weights.pth", sha256="0" * 64),
+            BackboneFiles(output=tmp_path / "out"),
+            Runtime(),
+        )
 
 
-def test_failed_download_names_address_and_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_names_address_and_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError("no route")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
     with pytest.raises(UserError, match=r"resnet18.*no route.*`weights`"):
-        imagenet_backbone(ImagenetBackboneSettings(architecture="resnet18"), [])
+        imagenet_backbone(ImagenetBackboneSettings(architecture="resnet18"), BackboneFiles(output=tmp_path / "out"), Runtime())
 
 
 @pytest.mark.parametrize("content", [b"", b"text", None])

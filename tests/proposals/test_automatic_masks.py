@@ -9,7 +9,7 @@ from mutdet.proposals.automatic_masks import AutomaticMasks
 from mutdet.proposals.decoders import FusedDecoder, StockDecoder
 from mutdet.proposals.mask import decode_mask
 from mutdet.proposals.stock_masks import StockMasks
-from mutdet.settings.masks import SamSettings
+from mutdet.settings.proposals.sam_generator import SamSettings
 
 SIZES = [(128, 128), (60, 100), (200, 333), (128, 40)]
 LOOSE = {"points_per_side": 3, "points_per_batch": 4, "pred_iou_thresh": 0.42, "stability_score_thresh": 0.5, "box_nms_thresh": 1.0}

@@ -7,7 +7,7 @@ import torch
 from mutdet.proposals.mask import decode_mask
 from mutdet.proposals.mask_boxes import box_of_mask
 from mutdet.proposals.selective_search import SelectiveSearchGenerator
-from mutdet.settings.masks import SelectiveSearchSettings
+from mutdet.settings.proposals.selective_search import SelectiveSearchSettings
 
 CPU = torch.device("cpu")
 

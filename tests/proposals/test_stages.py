@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from mutdet.proposals.mask import decode_mask
-from mutdet.settings import registries
 from mutdet.settings.base import Runtime
 from mutdet.settings.boxes import BoxesFiles, BoxesSettings
 from mutdet.settings.errors import UserError
-from mutdet.settings.masks import MasksFiles, SamSettings, SelectiveSearchSettings
+from mutdet.settings.masks import MasksFiles
+from mutdet.settings.proposals.sam_generator import SamSettings
+from mutdet.settings.proposals.selective_search import SelectiveSearchSettings
 from mutdet.stages import boxes, masks
 from mutdet.tables.read import read_table
 from mutdet.tables.tiles import SCHEMA
@@ -104,10 +105,3 @@ def test_broken_tile_is_named(tiles, tmp_path):
     with pytest.raises(UserError, match="image2"):
         run_masks(tmp_path, tiles)
     assert not (tmp_path / "masks.parquet").exists()
-
-
-def test_generators_come_from_the_registry():
-    assert {name: registries.load(registries.MASK_GENERATORS, name).__name__ for name in registries.MASK_GENERATORS} == {
-        "sam": "SamGenerator",
-        "selective_search": "SelectiveSearchGenerator",
-    }

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from mutdet.proposals.sam_weights import SMALL_WEIGHTS, load_sam
 from mutdet.proposals.small_sam import build_small_sam
 from mutdet.settings.errors import UserError
-from mutdet.settings.masks import SamSettings
+from mutdet.settings.proposals.sam_generator import SamSettings
 
 
 @pytest.fixture(scope="module")

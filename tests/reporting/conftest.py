@@ -10,6 +10,9 @@ import pytest
 from pycocotools import mask as coco
 
 from mutdet.embedding.codebooks import Codebook
+from mutdet.settings.base import Runtime
+from mutdet.settings.report import ReportTilesFiles, ReportTilesSettings
+from mutdet.stages import report_tiles
 from mutdet.tables import boxes, clusters, curves, detections, evaluation, images, labels, log, masks, pseudo_labels, tiles
 from mutdet.tables.vectors import vectors_to_column
 from mutdet.tables.write import write_provenance, write_table
@@ -53,10 +56,18 @@ def write_partition(run: Path) -> None:
     folder = run / "partition" / "set"
     write_table(folder / "unlabelled" / "00-of-01.parquet", [tile(n, labelled=False) for n in range(6)], tiles.SCHEMA)
     write_table(folder / "val" / "00-of-01.parquet", [tile(n, labelled=True) for n in range(6, 9)], tiles.SCHEMA)
+    write_table(folder / "train" / "00-of-01.parquet", [tile(n, labelled=True) for n in range(6)], tiles.SCHEMA)
     image = {"dataset": "set", "path": "p", "width": SIDE, "height": SIDE, "bands": 3, "sha256": "", "crs": None, "transform": None}
     write_table(folder / "images.parquet", [{**image, "image_id": f"P{n}", "split": ["val"] if n > 5 else ["train"]} for n in range(9)], images.SCHEMA)
     found = [{"dataset": "set", "image_id": f"P{n}", "label_id": i, **label} for n in range(6, 9) for i, label in enumerate(tile(n, labelled=True)["labels"])]
     write_table(folder / "labels.parquet", found, labels.SCHEMA)
+
+
+def write_report_tiles(run: Path, count: int = 2) -> None:
+    folder = run / "partition" / "set"
+    unlabelled, train = folder / "unlabelled" / "00-of-01.parquet", folder / "train" / "00-of-01.parquet"
+    files = ReportTilesFiles(unlabelled=[unlabelled], train=[train], output=run / "report" / "tiles" / "set.parquet")
+    report_tiles.run(files, ReportTilesSettings(tiles=count), Runtime())
 
 
 def write_proposals(run: Path) -> None:
@@ -86,6 +97,15 @@ def write_codebook(run: Path) -> None:
     write_table(run / "codebook" / "k" / "clusters.parquet", rows, clusters.SCHEMA)
 
 
+def detection_rows(number: int, epochs: int) -> list[dict[str, Any]]:
+    found = []
+    for i, (cx, cy, w, h, angle) in enumerate(tile_boxes(number)):
+        box = {"cx": cx + i, "cy": cy, "w": w, "h": h, "angle": angle, "polygon": polygon(cx + i, cy, w, h, angle)}
+        category = "object" if not epochs else "ship" if i % 2 else "car"
+        found.append({"dataset": "set", "image_id": f"P{number}", **box, "score": 0.9 - i / 10, "category": category})
+    return found
+
+
 def write_experiments(run: Path) -> None:
     for name, method, seed, epochs, ap, recall in (
         ("none-0", "none", 0, 0, 0.0, 0.1),
@@ -97,13 +117,10 @@ def write_experiments(run: Path) -> None:
         write_table(run / "evaluate" / name / "evaluation.parquet", evaluation_rows(name, method, seed, epochs, ap, recall), evaluation.SCHEMA)
         curve = [{"category": "car", "threshold": 0.5, "recall": r, "precision": 1 - r / 2, "score": 1 - r} for r in np.linspace(0, 0.8, 20) if epochs]
         write_table(run / "evaluate" / name / "curves" / "curves.parquet", curve, curves.SCHEMA)
-        found = []
-        for number in range(6, 9):
-            for i, (cx, cy, w, h, angle) in enumerate(tile_boxes(number)):
-                box = {"cx": cx + i, "cy": cy, "w": w, "h": h, "angle": angle, "polygon": polygon(cx + i, cy, w, h, angle)}
-                category = "object" if not epochs else "ship" if i % 2 else "car"
-                found.append({"dataset": "set", "image_id": f"P{number}", **box, "score": 0.9 - i / 10, "category": category})
-        write_table(run / "detect" / name / "detections.parquet", found, detections.SCHEMA)
+        whole = [row for number in range(6, 9) for row in detection_rows(number, epochs)]
+        write_table(run / "detect" / name / "detections.parquet", whole, detections.SCHEMA)
+        single = [{"tile_id": f"P{number}__64__0___0", **row} for number in range(6) for row in detection_rows(number, epochs)]
+        write_table(run / "detect" / name / "pictures.parquet", single, detections.TILE_SCHEMA)
         steps = range(10, 200, 10) if epochs else ()
         values = [(step, f"loss/{term}", scale / step) for step in steps for term, scale in (("decoder0/class", 3.0), ("decoder1/class", 2.0), ("total", 9.0))]
         rows = [{"step": step, "epoch": step / 10, "name": label, "value": value} for step, label, value in values]
@@ -121,7 +138,7 @@ def write_benchmarks(run: Path) -> None:
 def make_run(tmp_path: Path) -> Callable[[], Path]:
     def make() -> Path:
         run = tmp_path / "demo"
-        for write in (write_partition, write_proposals, write_codebook, write_experiments, write_benchmarks):
+        for write in (write_partition, write_report_tiles, write_proposals, write_codebook, write_experiments, write_benchmarks):
             write(run)
         return run
 

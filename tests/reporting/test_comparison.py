@@ -8,9 +8,12 @@ import pytest
 
 from mutdet.reporting.comparison import compare
 from mutdet.reporting.latex import escape, latex_table
+from mutdet.reporting.run_folder import RunFolder
+from mutdet.reporting.tables_section import tables_section
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
-from mutdet.settings.tables import TablesFiles, TablesSettings
+from mutdet.settings.report import ReportSettings
+from mutdet.settings.tables import PublishedFigures, TablesFiles, TablesSettings
 from mutdet.stages.tables import run
 from mutdet.tables import comparison, evaluation
 from mutdet.tables.read import read_table
@@ -106,3 +109,46 @@ def test_stage_names_experiments_without_evaluation(evaluations: list[Path], tmp
     with pytest.raises(UserError, match="absent"):
         run(TablesFiles(evaluations=evaluations, output=tmp_path / "main.parquet"), TablesSettings(experiments=["absent"]), Runtime())
     assert not (tmp_path / "main.parquet").exists()
+
+
+def test_published_figures_stand_beside_their_rows_as_shares(evaluations: list[Path], tmp_path: Path) -> None:
+    published = {"none": PublishedFigures(ap50=37.9), "mutdet": PublishedFigures(ap50=56.9, ap75=30.0)}
+    settings = TablesSettings(experiments=["none-s0", "mutdet-s0", "other"], published=published)
+    run(TablesFiles(evaluations=evaluations, output=tmp_path / "main.parquet"), settings, Runtime())
+    table = read_table(tmp_path / "main.parquet")
+    assert table["voc07_ap50_paper"].to_pylist() == [pytest.approx(0.379), pytest.approx(0.569), None]
+    assert table["voc07_ap75_paper"].to_pylist() == [None, pytest.approx(0.3), None]
+    text = (tmp_path / "main.tex").read_text()
+    assert r"AP$_{50}$ (paper) & AP$_{75}$ (paper) \\" in text
+    assert r"& $37.9$ & -- \\" in text
+    assert r"\begin{tabular}{lllrrrrrrrr}" in text
+    assert {line.count("&") for line in text.splitlines() if line.endswith(r"\\")} == {10}
+
+
+def test_without_published_figures_no_column_is_shown() -> None:
+    assert "(paper)" not in latex_table(compare(rows("a", "none", 0.2)))
+
+
+def test_published_figures_of_no_row_are_told(evaluations: list[Path], tmp_path: Path) -> None:
+    settings = TablesSettings(published={"mutdet-s0": PublishedFigures(ap50=1.0)})
+    with pytest.raises(UserError, match="no row of the table: mutdet-s0"):
+        run(TablesFiles(evaluations=evaluations, output=tmp_path / "main.parquet"), settings, Runtime())
+
+
+def test_section_shows_every_table_with_the_papers_figures(evaluations: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "tables"
+    settings = TablesSettings(experiments=["none-s0", "mutdet-s0"], published={"mutdet": PublishedFigures(ap50=56.9)})
+    for name in ("b", "a"):
+        run(TablesFiles(evaluations=evaluations, output=folder / f"{name}.parquet"), settings, Runtime())
+    first, second = tables_section(RunFolder(tmp_path / "run"), ReportSettings()).blocks
+    assert [table.caption.split(".")[0] for table in (first, second)] == ["Table a", "Table b"]
+    assert first.headers == ["experiment", "labels", "length", "seeds", "AP50", "gain", "recall", "gain", "AP50 in the paper"]
+    assert first.rows == [
+        ["none", "25 %", "12 epochs", "1", "20.0", "–", "50.0", "–", "–"],
+        ["mutdet", "25 %", "12 epochs", "1", "50.0", "+30.0", "50.0", "+0.0", "56.9"],
+    ]
+
+
+def test_section_without_tables_says_so(tmp_path: Path) -> None:
+    (note,) = tables_section(RunFolder(tmp_path), ReportSettings()).blocks
+    assert "No table" in note.text

@@ -1,6 +1,7 @@
 """The page: complete, self-contained, and never put off by what is absent."""
 
 import base64
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -12,22 +13,25 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from mutdet.reporting.blocks import Table
 from mutdet.reporting.charts import bars, histogram, lines
 from mutdet.reporting.chosen_tiles import choose
 from mutdet.reporting.drawing import GREEN, draw_masks, draw_outlines
-from mutdet.reporting.resources import Job, elapsed
+from mutdet.reporting.resources import resources_section
+from mutdet.reporting.run_folder import RunFolder
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
-from mutdet.settings.report import ReportFiles, ReportSettings
-from mutdet.stages.report import run as report
-from mutdet.tables import boxes, masks
+from mutdet.settings.report import ReportPageFiles, ReportSettings
+from mutdet.stages.report import run_page as report
+from mutdet.tables import boxes, masks, tiles
+from mutdet.tables.read import read_table
 from mutdet.tables.write import write_table
 
-STAGES = ["partition", "masks", "boxes", "codebook", "pseudo_labels", "finetune", "detect", "evaluate", "benchmarks"]
+STAGES = ["partition", "report", "masks", "boxes", "codebook", "pseudo_labels", "finetune", "detect", "evaluate", "benchmarks"]
 
 
 def render(run: Path, **settings: object) -> str:
-    report(ReportFiles(run=run, output=run / "report" / "index.html"), ReportSettings.model_validate(settings), Runtime())
+    report(ReportPageFiles(run=run, output=run / "report" / "index.html"), ReportSettings.model_validate(settings), Runtime())
     return (run / "report" / "index.html").read_text()
 
 
@@ -68,8 +72,8 @@ def test_page_is_self_contained_and_well_formed(make_run: Callable[[], Path]) ->
 def test_pictures_decode(make_run: Callable[[], Path]) -> None:
     page = render(make_run(), tiles=2)
     pictures = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
-    unlabelled, labelled, clusters = 2 * 4, 2 * 6, 3
-    assert len(pictures) == unlabelled + labelled + clusters
+    unlabelled, training, evaluated, clusters = 2 * 4, 2 * 6, 2 * 6, 3
+    assert len(pictures) == unlabelled + training + evaluated + clusters
     assert all(cv2.imdecode(np.frombuffer(base64.b64decode(code), np.uint8), 1) is not None for code in pictures)
 
 
@@ -101,7 +105,7 @@ def test_an_absent_stage_is_left_out_with_a_sentence(make_run: Callable[[], Path
 
 def test_an_empty_run_has_a_page(tmp_path: Path) -> None:
     sections = render(tmp_path).split("<section")[1:]
-    assert len(sections) == 8
+    assert len(sections) == 9
     assert all("<p>" in section for section in sections)
 
 
@@ -116,7 +120,7 @@ def test_a_run_with_empty_tables_has_a_page(make_run: Callable[[], Path]) -> Non
 
 def test_missing_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
-        report(ReportFiles(run=tmp_path / "absent", output=tmp_path / "index.html"), ReportSettings(), Runtime())
+        report(ReportPageFiles(run=tmp_path / "absent", output=tmp_path / "index.html"), ReportSettings(), Runtime())
 
 
 def test_names_are_escaped(make_run: Callable[[], Path]) -> None:
@@ -125,8 +129,32 @@ def test_names_are_escaped(make_run: Callable[[], Path]) -> None:
     assert "<script>" not in render(run, tiles=1)
 
 
-def test_time_counts_overlapping_jobs_once() -> None:
-    assert elapsed([Job(10, 10, 0), Job(12, 4, 0), Job(11, 1, 0), Job(30, 5, 0)]) == pytest.approx(17)
+def test_times_of_jobs_add_up_and_do_not_depend_on_dates_of_files(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    (run / "benchmarks" / "masks" / "b.tsv").write_text("s\th:m:s\tmax_rss\n9.5\t0:00:09\tNA\n")
+    os.utime(run / "benchmarks" / "masks" / "a.tsv", (0, 0))
+    section = resources_section(RunFolder(run), ReportSettings(budgets={"masks": 30}))
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    assert table.rows[0] == ["masks", "2", "40 s", "30 s", "30 s", "512 MB"]
+    assert table.rows[-1][:3] == ["all", "3", "2.7 min"]
+
+
+def test_detections_are_shown_on_the_tiles_of_the_other_pictures(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    sections = {part.split('"', 2)[1]: part for part in render(run).split("<section id=")[1:]}
+    chosen = {row["tile_id"] for row in read_table(run / "report" / "tiles" / "set.parquet").to_pylist()}
+    shown = set(re.findall(r'class="name">([^<]+)<', sections["pictures"]))
+    training, evaluated = sections["detections"].split("split val")
+    assert chosen == shown == set(re.findall(r'class="name">([^<]+)<', training))
+    assert "training images" in training
+    assert not chosen & set(re.findall(r'class="name">([^<]+)<', evaluated))
+
+
+def test_tiles_without_labels_are_not_judged(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    path = run / "report" / "tiles" / "set.parquet"
+    write_table(path, [{**row, "labels": []} for row in read_table(path).to_pylist()], tiles.SCHEMA)
+    assert "There are no labels on the tiles of set" in render(run)
 
 
 @pytest.mark.parametrize("values", [np.ones(5), np.full(3, 0.1, np.float32), np.array([3]), np.array([1, 1000]), np.array([0.0, 1e-9])])

@@ -7,7 +7,7 @@ import yaml
 
 from mutdet.settings.config import parse_config
 from mutdet.settings.errors import UserError
-from mutdet.settings.layout import Layout
+from mutdet.settings.layout import PICTURES, Layout
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ def test_shipped_configs_are_valid(path):
         (["pretrain", "mutdet", "datasets"], ["absent"], "no such variant in section datasets"),
         (["pretrain", "mutdet", "method"], "magic", "pretrain.mutdet"),
         (["finetune", "none-25-s0", "fraction"], 1.5, "less than or equal to 1"),
-        (["codebook", "k64", "components"], 64, "codebook.k64.components = 64"),
+        (["codebook", "k32", "components"], 64, "codebook.k32.components = 64"),
         (["run"], "a/b", "run = 'a/b'"),
         (["masks", "a/b"], {"generator": "sam"}, "a/b"),
         (["shards"], 0, "shards = 0"),
@@ -73,3 +73,20 @@ def test_shards_share_the_images_out():
 def test_the_facts_of_an_experiment_label_its_evaluation():
     settings = Layout(parse_config(default_config())).settings("evaluate", "mutdet-25-s0")
     assert (settings.experiment, settings.pretrain, settings.fraction, settings.seed, settings.dataset) == ("mutdet-25-s0", "mutdet", 0.25, 0, "scenes")
+
+
+def test_pictures_prefer_labelled_tiles_and_boxes_where_there_are_none(tmp_path):
+    config = default_config()
+    (tmp_path / "images").mkdir()
+    config["datasets"]["plain"] = {"images": str(tmp_path / "images")}
+    layout = Layout(parse_config(config))
+    assert set(layout.report_tiles_inputs("scenes")) == {"unlabelled", "train"}
+    assert set(layout.report_tiles_inputs("plain")) == {"unlabelled", "boxes"}
+    assert layout.report_tiles_inputs("plain")["boxes"] == layout.shards_of("boxes", "sam", ["plain"])
+
+
+def test_detectors_run_on_the_tiles_of_the_pictures_and_on_the_evaluated_split():
+    layout = Layout(parse_config(default_config()))
+    assert layout.detect_tiles("none-0", PICTURES) == layout.root / "report/tiles/scenes.parquet"
+    assert [layout.detect_tiles("none-0", shard) for shard in layout.shards] == layout.tiles("scenes", "val")
+    assert len(layout.pictures()) == 1 + len(layout.config.finetune)

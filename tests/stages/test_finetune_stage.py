@@ -15,7 +15,9 @@ from mutdet.settings.detect import DetectMergeFiles, DetectSettings, DetectTiles
 from mutdet.settings.errors import UserError
 from mutdet.settings.evaluate import EvaluateFiles, EvaluateSettings
 from mutdet.settings.finetune import FinetuneFiles, FinetuneSettings
-from mutdet.settings.pretrain import MutdetPretrainSettings, PretrainFiles, UntrainedPretrainSettings
+from mutdet.settings.pretrain import PretrainFiles
+from mutdet.settings.pretraining.mutdet import MutdetPretrainSettings
+from mutdet.settings.pretraining.untrained import UntrainedPretrainSettings
 from mutdet.stages import detect, evaluate, finetune, pretrain
 from mutdet.tables import tiles
 from mutdet.tables.write import write_table

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from mutdet.nn.angles import ClassifiedAngle
 from mutdet.nn.batch_targets import BatchTargets, collect_targets
 
 SIZES = torch.tensor([[96, 160], [128, 128]])
@@ -22,7 +23,7 @@ def random_objects(counts: list[int], seed: int = 0, classes: int = 3) -> tuple[
 
 def random_targets(counts: list[int], seed: int = 0, classes: int = 3, bins: int = 180) -> BatchTargets:
     boxes, labels = random_objects(counts, seed, classes)
-    return collect_targets(boxes, labels, SIZES[: len(counts)], bins)
+    return collect_targets(boxes, labels, SIZES[: len(counts)], ClassifiedAngle(bins))
 
 
 def random_outputs(layers: int, batch: int, queries: int, seed: int = 1, classes: int = 3, bins: int = 180) -> tuple[Tensor, Tensor, Tensor]:

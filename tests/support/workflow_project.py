@@ -42,7 +42,7 @@ class Project:
             return Counter()
         table = text.split("Job stats:", 1)[1]
         jobs = Counter({name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.MULTILINE)})
-        return Counter({name: count for name, count in jobs.items() if name not in ("all", "stages", "total")})
+        return Counter({name: count for name, count in jobs.items() if name not in ("all", "stages", "tables", "total")})
 
     def copy(self, folder: Path) -> "Project":
         """The same at another place, time stamps kept."""

@@ -86,3 +86,15 @@ def test_gradients_are_clipped(dataset, tmp_path):
     trainer = Trainer(model, model.losses, [], dataset, settings, "test")
     trainer.run(tmp_path, "me")
     assert model.weight.grad.norm() <= 1.1e-6
+
+
+def test_what_follows_a_step_is_told_how_far_the_training_is(dataset, tmp_path):
+    model, seen = _Model(), []
+
+    def after_step(progress):
+        seen.append((progress, model.calls, model.weight.tolist()))
+
+    Trainer(model, model.losses, [], dataset, SETTINGS, "test", after_step).run(tmp_path, "me")
+    assert [(progress, calls) for progress, calls, _ in seen] == [(pytest.approx(step / 6), step) for step in range(1, 7)]
+    assert seen[0][2] != [1.0, -1.0]
+    assert seen[-1][2] == model.weight.tolist()

@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
 pytestmark = [pytest.mark.workflow]
 
-AFTER_CODEBOOK = {"pseudo_labels": 2, "pretrain": 1, "finetune": 1, "detect_tiles": 2, "detect_merge": 1, "evaluate": 1, "tables": 1, "report": 1}
+AFTER_CODEBOOK = {"pseudo_labels": 2, "pretrain": 1, "finetune": 1, "detect_tiles": 3, "detect_merge": 1, "evaluate": 1, "tables_fill": 1, "report_page": 1}
 FROM_BOXES = Counter({"boxes": 2, "embed": 2, "codebook": 1, **AFTER_CODEBOOK})
 
 
@@ -33,6 +35,32 @@ def test_a_changed_comment_reruns_nothing(project):
     assert project.planned() == Counter()
 
 
+def test_a_new_method_reruns_nothing(project):
+    package = project.folder / "mutdet"
+    (package / "settings/pretraining/new.py").write_text((package / "settings/pretraining/untrained.py").read_text().replace('"none"', '"new"'))
+    (package / "pretraining/new.py").write_text((package / "pretraining/untrained.py").read_text())
+    registry = package / "settings/registries.py"
+    line = '    "new": Plugin("mutdet.settings.pretraining.new:UntrainedPretrainSettings", "mutdet.pretraining.new:Untrained"),\n'
+    registry.write_text(registry.read_text().replace("PRETRAINING_METHODS = {\n", "PRETRAINING_METHODS = {\n" + line))
+    assert project.planned() == Counter()
+    run = [sys.executable, "-m", "mutdet.settings.schema"]
+    subprocess.run(run, cwd=project.folder, env={**os.environ, "PYTHONPATH": str(project.folder)}, check=True)
+    project.configure(lambda config: config["pretrain"].update(new={"method": "new", "backbone": "file", "detector": "tiny"}))
+    assert project.planned() == Counter({"pretrain": 1, "report_page": 1})
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"clusters": 3}, {"report_page": 1}),
+        ({"tiles": 2}, {"report_tiles": 1, "detect_tiles": 2, "report_page": 1}),
+    ],
+)
+def test_the_page_and_the_choice_of_its_tiles_rerun_apart(project, change, expected):
+    project.configure(lambda config: config.update(report=change))
+    assert project.planned() == Counter(expected)
+
+
 def test_a_touched_image_reruns_nothing(project):
     for path in (project.folder / "data/images").iterdir():
         os.utime(path)
@@ -47,7 +75,7 @@ def test_other_workers_rerun_nothing(project):
 def one_shard_of_everything():
     """What a change of the images of split train must rerun: one shard of each table, then what reads all of them."""
     single = {"partition_tiles": 2, "partition_index": 1, "masks": 1, "boxes": 1, "embed": 1, "codebook": 1}
-    everything_trained = {**AFTER_CODEBOOK, "finetune": 2, "detect_tiles": 4, "detect_merge": 2, "evaluate": 2}
+    everything_trained = {**AFTER_CODEBOOK, "finetune": 2, "detect_tiles": 6, "detect_merge": 2, "evaluate": 2, "report_tiles": 1}
     return Counter({**single, **everything_trained})
 
 

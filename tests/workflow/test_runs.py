@@ -20,21 +20,29 @@ def tables(project: Project) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
-def test_without_labels_everything_before_finetune_is_byte_identical(finished, tmp_path):
-    project = new_project(tmp_path)
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory) -> Project:
+    """The same run as far as it goes once every label is deleted."""
+    project = new_project(tmp_path_factory.mktemp("unlabelled"))
     shutil.rmtree(project.folder / "data/labelTxt")
+    project.snakemake("--cores", "1", "--until", "pretrain")
+    return project
 
-    def without_labels(config):
-        config["datasets"]["drawn"].update(labels=None, splits={"unlabelled": "data/train.txt"})
-        config.update(finetune={}, tables={})
-        del config["pretrain"]["none"]
 
-    project.configure(without_labels)
-    project.snakemake("--forceall", "--cores", "1", "results/tiny/pretrain/mutdet/detector.safetensors")
-    expected = {name: content for name, content in tables(finished).items() if not name.startswith("pretrain/none")}
-    found = tables(project)
+def test_without_labels_everything_before_finetune_is_byte_identical(finished, unlabelled):
+    expected, found = tables(finished), tables(unlabelled)
     assert found.keys() == expected.keys()
     assert [name for name in found if found[name] != expected[name]] == []
+
+
+def test_without_labels_the_jobs_that_read_them_tell_so_in_one_line(unlabelled):
+    done = unlabelled.snakemake(check=False)
+    assert done.returncode != 0
+    shown = (done.stdout + done.stderr).splitlines()
+    assert not any("Traceback" in line for line in shown)
+    assert any("mutdet partition index: data/labelTxt: image scene_train_00000: label file scene_train_00000.txt is missing; add it" in line for line in shown)
+    assert not (unlabelled.folder / "results/tiny/partition/drawn/images.parquet").exists()
+    assert not (unlabelled.folder / "results/tiny/finetune").exists()
 
 
 @pytest.mark.parametrize(

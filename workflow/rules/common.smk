@@ -1,5 +1,7 @@
 # What every rule uses. Which files and settings a rule has is decided, and tested, in mutdet/settings/layout.py.
 
+import re
+
 ROOT = str(LAYOUT.root)
 LOGS = f"{ROOT}/logs"
 BENCHMARKS = f"{ROOT}/benchmarks"
@@ -27,3 +29,8 @@ def code_of(stage):
 def weights_of(stage):
     """Weights files that the rule's variant loads."""
     return lambda wildcards: LAYOUT.weights(stage, wildcards.variant)
+
+
+def one_of(variants):
+    """Pattern that fits these variants' names alone."""
+    return "|".join(map(re.escape, variants)) or "(?!)"

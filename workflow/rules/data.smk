@@ -49,6 +49,7 @@ rule partition_tiles:
         " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
+# First of all jobs, because it tells where labels are missing.
 rule partition_index:
     input:
         images=lambda wildcards: LAYOUT.all_source_files(wildcards.variant)["images"],
@@ -61,6 +62,7 @@ rule partition_index:
         f"{LOGS}/partition/{{variant}}/index.log",
     benchmark:
         f"{BENCHMARKS}/partition/{{variant}}_index.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     params:

@@ -11,6 +11,8 @@ rule backbone:
         f"{LOGS}/backbone/{{variant}}.log",
     benchmark:
         f"{BENCHMARKS}/backbone/{{variant}}.tsv"
+    wildcard_constraints:
+        variant=one_of(LAYOUT.backbones(trained=False)),
     conda:
         ENVIRONMENT
     resources:
@@ -20,6 +22,34 @@ rule backbone:
         code=code_of("backbone"),
     shell:
         "mutdet backbone --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+# A backbone that is trained here has a log table too, and resumes from state/, which is undeclared so that Snakemake does not delete it.
+rule backbone_train:
+    input:
+        tiles=lambda wildcards: LAYOUT.backbone_tiles(wildcards.variant),
+        probe=lambda wildcards: LAYOUT.backbone_probe(wildcards.variant),
+    output:
+        backbone=f"{ROOT}/backbone/{{variant}}/backbone.safetensors",
+        log=f"{ROOT}/backbone/{{variant}}/log.parquet",
+    log:
+        f"{LOGS}/backbone/{{variant}}.log",
+    benchmark:
+        f"{BENCHMARKS}/backbone/{{variant}}.tsv"
+    wildcard_constraints:
+        variant=one_of(LAYOUT.backbones(trained=True)),
+    conda:
+        ENVIRONMENT
+    threads: lambda wildcards: LAYOUT.threads("backbone", wildcards.variant)
+    resources:
+        mem_mb=8000,
+    params:
+        settings=settings_of("backbone"),
+        code=code_of("backbone"),
+        state=lambda wildcards: LAYOUT.state("backbone", wildcards.variant),
+    shell:
+        "mutdet backbone --tiles {input.tiles:q} --probe {input.probe:q} --output {output.backbone:q} --log {output.log:q}"
+        " --state {params.state:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule embed:

@@ -3,7 +3,7 @@
 
 rule detect_tiles:
     input:
-        tiles=lambda wildcards: f"{ROOT}/partition/{CONFIG.finetune[wildcards.variant].dataset}/{CONFIG.detect.split}/{wildcards.shard}.parquet",
+        tiles=lambda wildcards: LAYOUT.detect_tiles(wildcards.variant, wildcards.shard),
         detector=f"{ROOT}/finetune/{{variant}}/detector.safetensors",
     output:
         f"{ROOT}/detect/{{variant}}/{{shard}}.parquet",
@@ -11,6 +11,8 @@ rule detect_tiles:
         f"{LOGS}/detect/{{variant}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/detect/{{variant}}_{{shard}}.tsv"
+    wildcard_constraints:
+        shard=rf"\d+-of-\d+|{PICTURES}",
     conda:
         ENVIRONMENT
     resources:
@@ -67,7 +69,7 @@ rule evaluate:
         " --curves {output.curves:q} --submission {output.submission:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
-rule tables:
+rule tables_fill:
     input:
         evaluations=lambda wildcards: [
             f"{ROOT}/evaluate/{name}/evaluation.parquet"
@@ -90,20 +92,40 @@ rule tables:
         "mutdet tables --evaluations {input.evaluations:q} --output {output.table:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
-rule report:
+rule report_tiles:
     input:
-        LAYOUT.stage_outputs(),
+        unpack(lambda wildcards: LAYOUT.report_tiles_inputs(wildcards.variant)),
     output:
-        LAYOUT.report(),
+        f"{ROOT}/report/tiles/{{variant}}.parquet",
     log:
-        f"{LOGS}/report.log",
+        f"{LOGS}/report/tiles_{{variant}}.log",
     benchmark:
-        f"{BENCHMARKS}/report/report.tsv"
+        f"{BENCHMARKS}/report/tiles_{{variant}}.tsv"
     conda:
         ENVIRONMENT
     params:
-        settings=LAYOUT.settings_json("report", ""),
-        code=LAYOUT.code("report", ""),
+        settings=settings_of("report tiles"),
+        code=code_of("report tiles"),
+        tables=lambda wildcards, input: f"--train {input.get('train', '')} --boxes {input.get('boxes', '')}",
+    shell:
+        "mutdet report tiles --unlabelled {input.unlabelled:q} {params.tables} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule report_page:
+    input:
+        LAYOUT.stage_outputs(),
+        LAYOUT.pictures(),
+    output:
+        LAYOUT.report(),
+    log:
+        f"{LOGS}/report/page.log",
+    benchmark:
+        f"{BENCHMARKS}/report/page.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=LAYOUT.settings_json("report page", ""),
+        code=LAYOUT.code("report page", ""),
         run=lambda wildcards, output: Path(output[0]).parents[1],
     shell:
-        "mutdet report --run {params.run:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "mutdet report page --run {params.run:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -1,0 +1,1 @@
+"""Self-supervised training of a backbone on unlabelled tiles: views, heads, losses (docs/method.md F)."""

@@ -1,0 +1,1 @@
+"""Settings of the methods of stage `backbone`, one module each."""

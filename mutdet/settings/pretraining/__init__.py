@@ -1,0 +1,1 @@
+"""Settings of the pre-training methods, one module each; the code beside them lies in `mutdet.pretraining`."""

@@ -1,0 +1,13 @@
+"""Settings of pre-training method `none`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mutdet.settings.pretrain import PretrainMethodSettings
+
+
+class UntrainedPretrainSettings(PretrainMethodSettings):
+    """No pre-training: the backbone's weights in a detector that is otherwise as initialised."""
+
+    method: Literal["none"] = Field("none", description="No pre-training.")

@@ -1,0 +1,57 @@
+"""Settings of mask generator `sam`."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from mutdet.settings.base import Fraction
+from mutdet.settings.masks import MaskGeneratorSettings
+
+
+class SamSettings(MaskGeneratorSettings):
+    """Automatic masks of a Segment Anything model; defaults are segment-anything's stock ones (docs/method.md A)."""
+
+    generator: Literal["sam"] = Field("sam", description="Segment Anything, prompted by points.")
+    model: Literal["small", "vit_h", "vit_l", "vit_b"] = Field("small", description="Architecture; small is the project's own and comes with weights.")
+    weights: Path | None = Field(None, description="Checkpoint: .pth of segment-anything, or .safetensors; none: the weights in the package (small only).")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the checkpoint, verified before it is read.")
+    decoder: Literal["stock", "fused"] = Field(
+        "stock", description="stock: segment-anything's layers, bit by bit; fused: the same function with folded projections, equal up to rounding, faster."
+    )
+    points_per_side: int = Field(32, ge=0, le=256, description="Prompts along each side of a regular grid; 0: no grid.")
+    peaks: int = Field(0, ge=0, le=4096, description="Prompts, at most, at peaks of the small model's map of object centres, beside the grid; 0: none.")
+    peak_thresh: Fraction = Field(0.1, description="Lowest height of a peak that is prompted, 0 to 1.")
+    points_per_batch: int = Field(64, ge=1, description="Prompts decoded at a time: memory against speed.")
+    pred_iou_thresh: Fraction = Field(0.88, description="Masks stay whose predicted IoU is greater; 0: all.")
+    stability_score_thresh: Fraction = Field(0.95, description="Masks stay whose IoU between a higher and a lower cut is at least this; 0: all.")
+    stability_score_offset: float = Field(1.0, ge=0.0, description="Distance of those two cuts from the mask's own, logits.")
+    box_nms_thresh: Fraction = Field(0.7, description="A mask goes if its horizontal box has a greater IoU with one of higher predicted IoU.")
+    crop_n_layers: int = Field(0, ge=0, le=4, description="Further runs on crops of the tile, layer i on 4^i crops; windows of stage partition serve better.")
+    crop_nms_thresh: Fraction = Field(0.7, description="IoU of horizontal boxes above which masks of different crops count as one.")
+    crop_overlap_ratio: float = Field(512 / 1500, ge=0.0, lt=1.0, description="Overlap of crops as a share of the tile's side.")
+    crop_n_points_downscale_factor: int = Field(1, ge=1, description="In layer i the grid has points_per_side / factor^i points a side.")
+    min_mask_region_area: int = Field(0, ge=0, description="Islands and holes smaller than this are removed, pixels; 0: none.")
+    max_masks: int | None = Field(None, ge=1, description="Masks of highest predicted IoU kept for a tile; none: all.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.weights is None and self.model != "small":
+            raise ValueError(f"model {self.model} needs weights: the path of its checkpoint")
+        if (self.weights is None) != (self.sha256 is None):
+            raise ValueError("weights and sha256 go together: the hash says which checkpoint the results come from")
+        if self.points_per_side == 0 and self.peaks == 0:
+            raise ValueError("points_per_side and peaks are both 0: no prompt is left")
+        if self.peaks and self.model != "small":
+            raise ValueError(f"peaks need model small: {self.model} has no map of object centres")
+        self._check_stock_generator()
+        return self
+
+    @property
+    def uses_stock_generator(self) -> bool:
+        """Whether crops or small regions are asked for, which segment-anything's own generator takes care of."""
+        return self.crop_n_layers > 0 or self.min_mask_region_area > 0
+
+    def _check_stock_generator(self) -> None:
+        if self.uses_stock_generator and (self.peaks or self.decoder != "stock" or not self.points_per_side):
+            raise ValueError("crop_n_layers and min_mask_region_area work with the stock decoder, a grid and no peaks")

@@ -1,0 +1,1 @@
+"""The self-supervised methods of stage `backbone`, one module each: what the registry names."""

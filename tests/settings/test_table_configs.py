@@ -1,0 +1,96 @@
+"""A config of a table compares like with like, and configs of one run share what they can."""
+
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mutdet.settings.config import Config, parse_config
+from mutdet.settings.layout import Layout
+from mutdet.settings.pretrain import TrainedPretrainSettings
+from mutdet.settings.training import TrainingSettings
+
+CONFIGS = sorted((Path(__file__).parents[2] / "config" / "tables").glob("*.yaml"))
+SECTIONS = ["datasets", "detectors", "masks", "boxes", "backbone", "embed", "codebook", "pretrain", "finetune"]
+
+
+def read(path: Path) -> Config:
+    return parse_config(yaml.safe_load(path.read_text()))
+
+
+def row_of(experiment: str) -> str:
+    return experiment.rsplit("-s", 1)[0]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_arm_has_the_same_schedule(path):
+    config = read(path)
+    shared = [name for name in TrainingSettings.model_fields if name != "seed"]
+    trained = [settings for settings in config.pretrain.values() if isinstance(settings, TrainedPretrainSettings)]
+    assert len({str([getattr(one, name) for name in shared]) for one in trained}) == 1
+    assert len({(one.backbone, one.seed, *one.datasets) for one in config.pretrain.values() if isinstance(one, TrainedPretrainSettings)}) == 1
+    assert len({one.backbone for one in config.pretrain.values()}) == 1
+    for table in config.tables.values():
+        lengths = {}
+        for name in table.experiments:
+            one = config.finetune[name]
+            facts = one.model_dump(exclude={"seed", "pretrain"})
+            assert lengths.setdefault((one.fraction, one.epochs, one.iterations), facts) == facts, name
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_tables_have_a_baseline_and_name_their_rows(path):
+    config = read(path)
+    for table in config.tables.values():
+        rows = {row_of(name) for name in table.experiments}
+        assert set(table.published) <= rows
+        for row in rows:
+            seeds = [config.finetune[name] for name in table.experiments if row_of(name) == row]
+            assert len({one.seed for one in seeds}) == len(seeds)
+            assert len({one.model_copy(update={"seed": 0}).model_dump_json() for one in seeds}) == 1
+        lengths = {(config.finetune[name].fraction, config.finetune[name].epochs, config.finetune[name].iterations) for name in table.experiments}
+        without = [config.finetune[name] for name in table.experiments if config.pretrain[config.finetune[name].pretrain].method == table.baseline]
+        assert {(one.fraction, one.epochs, one.iterations) for one in without} == lengths
+        assert {name for name in config.finetune if name not in {n for t in config.tables.values() for n in t.experiments}} == set()
+
+
+def test_configs_of_one_run_agree_on_variants_of_one_name():
+    configs = {path.stem: read(path) for path in CONFIGS}
+    compared = 0
+    for (first, a), (second, b) in combinations(configs.items(), 2):
+        if a.run != b.run:
+            continue
+        for section in SECTIONS:
+            one, other = getattr(a, section), getattr(b, section)
+            for name in set(one) & set(other):
+                assert one[name] == other[name], f"{section}.{name} of {first} and {second}"
+                compared += 1
+    assert compared > 20
+
+
+def test_the_published_figures_are_the_papers():
+    figures = {name: table.published for name, table in read(CONFIGS[0].parent / "low_data.yaml").tables.items()}["low_data"]
+    assert {row: value.ap50 for row, value in figures.items() if row.startswith("mutdet")} == {
+        "mutdet-10": 56.9,
+        "mutdet-25": 62.9,
+        "mutdet-50": 66.7,
+        "mutdet-100": 70.7,
+    }
+
+
+@pytest.mark.parametrize("path", [path for path in CONFIGS if path.stem in ("hrsc", "hituav")], ids=lambda path: path.stem)
+def test_only_fine_tuning_sees_labels(path):
+    config = read(path)
+    layout = Layout(config)
+    inputs = [str(item) for name in config.pretrain for items in layout.pretrain_inputs(name).values() for item in items]
+    assert not [item for item in inputs if "/train/" in item or "/val/" in item or "labels.parquet" in item.replace("pseudo_labels", "")]
+    assert not any(getattr(one, "probe_dataset", None) for one in config.backbone.values())
+
+
+def test_a_method_without_pseudo_labels_needs_none():
+    config = read(CONFIGS[0].parent / "main_dior_r.yaml")
+    layout = Layout(config)
+    assert set(layout.pretrain_inputs("updetr")) == {"backbone", "tiles"}
+    assert set(layout.pretrain_inputs("none")) == {"backbone"}
+    assert set(layout.pretrain_inputs("aligndet")) == {"backbone", "tiles", "pseudo_labels"}

@@ -1,0 +1,58 @@
+"""Every config of a table passes the schema and a dry run, on empty files of the names that the data would have."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from workflow_project import PARTS, REPOSITORY, Project
+
+pytestmark = [pytest.mark.workflow]
+CONFIGS = sorted((REPOSITORY / "config" / "tables").glob("*.yaml"))
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for part in [*PARTS, "config"]:
+        (folder / part).symlink_to(REPOSITORY / part)
+    return Project(folder)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_tables_can_be_planned(project, path):
+    config = yaml.safe_load(path.read_text())
+    for name, dataset in config["datasets"].items():
+        stand_in(project.folder, name, dataset)
+    planned = project.planned("--configfile", f"config/tables/{path.name}", "--config", "shards=2", "--", "tables")
+    wanted = {name for table in config["tables"].values() for name in table["experiments"]}
+    used = {config["finetune"][name]["pretrain"] for name in wanted}
+    assert planned["finetune"] == planned["evaluate"] == len(wanted)
+    assert planned["pretrain"] == len(used)
+    assert planned["tables_fill"] == len(config["tables"])
+    assert planned["masks"] == 2 * len(config["masks"])
+    assert planned["codebook"] == len(config["codebook"])
+
+
+def test_one_more_row_reruns_nothing_else(project):
+    path = REPOSITORY / "config/tables/hrsc.yaml"
+    stand_in(project.folder, "hrsc", yaml.safe_load(path.read_text())["datasets"]["hrsc"])
+    root = "results/tables_hrsc/tables"
+    first, more = (project.planned("--configfile", "config/tables/hrsc.yaml", "--", f"{root}/{name}.parquet") for name in ("first", "ten_percent"))
+    assert more["masks"] == first["masks"]
+    assert more["codebook"] == first["codebook"] == 1
+    assert more["pretrain"] - first["pretrain"] == 2
+    assert more["finetune"] - first["finetune"] == 8
+
+
+def stand_in(folder: Path, name: str, dataset: dict) -> None:
+    """Empty files: a dry run opens none."""
+    suffix = {"dota": "txt", "dior_r": "xml"}[dataset["format"]]
+    places = [(dataset["images"], "png"), *([(dataset["labels"], suffix)] if "labels" in dataset else [])]
+    for split, members in dataset["splits"].items():
+        ids = [f"{name}_{split}{number}" for number in range(5)]
+        for place, kind in places:
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            for image in ids:
+                (folder / place / f"{image}.{kind}").touch()
+        (folder / members).write_text("\n".join(ids) + "\n")
