@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 	@echo "Open results/demo/report/index.html"
 
 test: $(INSTALLED)
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest -m "not slow"
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto
 
 test-all: $(INSTALLED)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest
