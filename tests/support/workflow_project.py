@@ -45,8 +45,8 @@ class Project:
         return Counter({name: count for name, count in jobs.items() if name not in ("all", "stages", "tables", "total")})
 
     def copy(self, folder: Path) -> "Project":
-        """The same at another place, time stamps kept."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        """The same at another place, time stamps kept, without what a stopped training would resume from."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
         return Project(folder)
 
     def configure(self, change) -> None:
