@@ -25,6 +25,10 @@ if not workflow.overwrite_configfiles:
 try:
     LAYOUT = Layout(parse_config(config))
     LAYOUT.stage_outputs()
+    # Told here in one line; out of a rule's input function Snakemake would print a traceback.
+    if workflow.is_main_process:
+        for _dataset in LAYOUT.config.datasets:
+            LAYOUT.sources(_dataset)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 hand_down(LAYOUT.config.runtime)

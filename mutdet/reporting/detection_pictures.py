@@ -108,7 +108,7 @@ def _labelled_tile(row: dict[str, Any]) -> _Tile:
 
 def _label_picture(tile: _Tile, side: int) -> Picture:
     large, factor = enlarge(tile.image, side)
-    return picture(draw_outlines(large, tile.polygons * factor, [YELLOW] * len(tile.polygons)), f"{len(tile.polygons)} labels")
+    return picture(draw_outlines(large, tile.polygons * factor, [YELLOW] * len(tile.polygons)), f"labels: {len(tile.polygons)}")
 
 
 def _detection_picture(tile: _Tile, table: pa.Table, side: int) -> Picture:
@@ -117,7 +117,7 @@ def _detection_picture(tile: _Tile, table: pa.Table, side: int) -> Picture:
     right, covered = _verdict(tile, polygons, categories)
     drawn = draw_outlines(large, tile.polygons[~covered] * factor, [YELLOW] * int((~covered).sum()))
     drawn = draw_outlines(drawn, polygons * factor, [GREEN if ok else RED for ok in right])
-    return picture(drawn, f"{int(covered.sum())} of {len(covered)} found")
+    return picture(drawn, f"found: {int(covered.sum())} of {len(covered)}")
 
 
 def _in_tile(tile: _Tile, table: pa.Table) -> tuple[np.ndarray, list[str]]:

@@ -46,7 +46,7 @@ def _gallery(run: RunFolder, dataset: str, tiles: Rows, settings: ReportSettings
 
 def _cell(image: np.ndarray, stage: str, rows: Rows, side: int) -> Picture:
     drawers: dict[str, Drawer] = {"masks": _masks, "boxes": partial(_boxes, coloured=False), "pseudo_labels": partial(_boxes, coloured=True)}
-    return picture(drawers[stage](image, rows, side), f"{len(rows)} {_NOUNS[stage]}")
+    return picture(drawers[stage](image, rows, side), f"{_NOUNS[stage]}: {len(rows)}")
 
 
 def _masks(image: np.ndarray, rows: Rows, side: int) -> np.ndarray:

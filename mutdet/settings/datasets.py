@@ -146,7 +146,7 @@ def list_images(dataset: DatasetSettings, name: str) -> list[SourceImage]:
     """Images of all splits of data set `name`, sorted by id. Reads folders and lists, no image and no label.
 
     Raises:
-        UserError: no folder, no images, two images with one id, or a split that names a missing image or one twice.
+        UserError: no folder, no images, two images with one id, or a split that names no image, a missing one or one twice.
     """
     if dataset.images is None:
         raise UserError("its scenes have no folder yet", record=f"dataset {name}", remedy="call of_scenes first")
@@ -242,6 +242,8 @@ def _members(split: Split, selection: Literal["all"] | list[str] | Path, paths: 
         if image_id in members:
             raise UserError(f"image {entry!r} is listed twice", file=source, record=record, remedy="remove one of the two entries")
         members[image_id] = None
+    if not members:
+        raise UserError("names no image", file=source, remedy=f"list the images of split {split}, or leave the split out of the settings")
     return list(members)
 
 

@@ -60,7 +60,12 @@ def test_unlabelled_images_have_no_label_file(folder):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"a\nz\n", ["train.txt: line 2", "'z' does not exist"]), (b"a\nc\na.png\n", ["line 3", "listed twice"]), (b"\xff\xfea", ["no readable list"])],
+    [
+        (b"a\nz\n", ["train.txt: line 2", "'z' does not exist"]),
+        (b"a\nc\na.png\n", ["line 3", "listed twice"]),
+        (b"\xff\xfea", ["no readable list"]),
+        (b"\n", ["train.txt: names no image"]),
+    ],
 )
 def test_bad_lists_are_told(folder, content, words):
     (folder / "train.txt").write_bytes(content)

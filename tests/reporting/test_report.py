@@ -85,7 +85,7 @@ def test_figures_of_the_run_are_shown(make_run: Callable[[], Path]) -> None:
         "+50.0",  # recall before fine-tuning
         "pseudo labels · k",
         "cluster 0: 5 objects",
-        "of 3 found",
+        "of 3",
         "512 MB",
         "min_side: 2",
         "Fine-tuning: total loss",

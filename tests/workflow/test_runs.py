@@ -63,6 +63,16 @@ def test_a_wrong_config_is_told_in_one_line_before_any_job(project, section, cha
     assert any(told in line for line in shown.splitlines()), shown
 
 
+def test_images_of_one_id_are_told_in_one_line_before_any_job(project):
+    image = project.folder / "data/images/scene_train_00000.png"
+    shutil.copy(image, image.with_suffix(".tif"))
+    done = project.snakemake("-n", check=False)
+    assert done.returncode != 0
+    shown = done.stdout + done.stderr
+    assert "Traceback" not in shown
+    assert "data/images/scene_train_00000.tif: has the id of scene_train_00000.png; rename or remove one of the two" in shown.splitlines()
+
+
 def test_lint_is_clean(project):
     assert project.snakemake("--lint", check=False).returncode == 0
 
