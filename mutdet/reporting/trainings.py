@@ -2,11 +2,12 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow.compute as pc
 
-from mutdet.reporting.blocks import Block, Charts, Note, Section
+from mutdet.reporting.blocks import Block, Charts, Note, Picture, Section
 from mutdet.reporting.charts import Line, lines
 from mutdet.reporting.run_folder import RunFolder
 from mutdet.settings.report import ReportSettings
@@ -14,11 +15,16 @@ from mutdet.settings.report import ReportSettings
 _TOTAL = "loss/total"
 _PREFIX = "loss/"
 _LAYER = re.compile(r"\d+$")
+_OF_FEATURES = {
+    "feature_deviation": "Deviation of unit features; 0: all tiles look the same, 1: spread evenly",
+    "neighbour_accuracy": "Balanced accuracy of the nearest labelled neighbours",
+}
 
 
 def trainings_section(run: RunFolder, settings: ReportSettings) -> Section:
-    """Total loss of all trainings of a stage, and the parts of each pre-training."""
+    """Total loss of all trainings of a stage, the parts of each, and what tells whether a backbone's features collapse."""
     section = Section("trainings", "Trainings")
+    section.blocks += _backbone_blocks(run)
     for stage, title in (("pretrain", "Pre-training"), ("finetune", "Fine-tuning")):
         section.blocks += _stage_blocks(run, stage, title)
     if not section.blocks:
@@ -26,22 +32,35 @@ def trainings_section(run: RunFolder, settings: ReportSettings) -> Section:
     return section
 
 
+def _backbone_blocks(run: RunFolder) -> list[Block]:
+    """Backbones that were trained here; the others have no log."""
+    logs = {variant: curves for variant in run.folders("backbone") if (curves := _log(run, "backbone", variant))}
+    charts = _loss_charts(logs, "Backbone")
+    for name, caption in _OF_FEATURES.items():
+        found = {variant: curves[name] for variant, curves in logs.items() if name in curves}
+        if found:
+            charts.append(lines(found, caption, "step", name.replace("_", " ")))
+    return [Charts(charts)] if charts else []
+
+
 def _stage_blocks(run: RunFolder, stage: str, title: str) -> list[Block]:
     logs = {variant: _log(run, stage, variant) for variant in run.folders(stage)}
-    totals = {variant: curves[_TOTAL] for variant, curves in logs.items() if _TOTAL in curves}
-    untrained = sorted(set(logs) - set(totals))
-    blocks: list[Block] = []
-    if totals:
-        charts = [lines(totals, f"{title}: total loss", "step", "loss")]
-        for variant in totals:
-            parts = _terms(logs[variant])
-            if parts:
-                caption = f"{title} {variant}: terms of the loss, layers and branches added up"
-                charts.append(lines(parts, caption, "step", "loss"))
-        blocks.append(Charts(charts))
+    untrained = sorted(variant for variant, curves in logs.items() if _TOTAL not in curves)
+    charts = _loss_charts(logs, title)
+    blocks: list[Block] = [Charts(charts)] if charts else []
     if untrained:
         blocks.append(Note(f"{title}: {', '.join(untrained)} took no training step."))
     return blocks
+
+
+def _loss_charts(logs: Mapping[str, dict[str, Line]], title: str) -> list[Picture]:
+    totals = {variant: curves[_TOTAL] for variant, curves in logs.items() if _TOTAL in curves}
+    charts = [lines(totals, f"{title}: total loss", "step", "loss")] if totals else []
+    for variant in totals:
+        parts = _terms(logs[variant])
+        if parts:
+            charts.append(lines(parts, f"{title} {variant}: terms of the loss, layers and branches added up", "step", "loss"))
+    return charts
 
 
 def _log(run: RunFolder, stage: str, variant: str) -> dict[str, Line]:

@@ -127,6 +127,13 @@ def write_experiments(run: Path) -> None:
         write_table(run / "finetune" / name / "log.parquet", rows, log.SCHEMA)
 
 
+def write_backbones(run: Path) -> None:
+    for name in ("learned", "random"):
+        (run / "backbone" / name).mkdir(parents=True)
+    rows = [{"step": step, "epoch": step / 10, "name": name, "value": 1.0 / step} for step in (10, 20) for name in ("feature_deviation", "loss/total")]
+    write_table(run / "backbone" / "learned" / "log.parquet", rows, log.SCHEMA)
+
+
 def write_benchmarks(run: Path) -> None:
     for stage, seconds in (("masks", 30.5), ("pretrain", 120.0)):
         path = run / "benchmarks" / stage / "a.tsv"
@@ -138,7 +145,7 @@ def write_benchmarks(run: Path) -> None:
 def make_run(tmp_path: Path) -> Callable[[], Path]:
     def make() -> Path:
         run = tmp_path / "demo"
-        for write in (write_partition, write_report_tiles, write_proposals, write_codebook, write_experiments, write_benchmarks):
+        for write in (write_partition, write_report_tiles, write_proposals, write_codebook, write_backbones, write_experiments, write_benchmarks):
             write(run)
         return run
 

@@ -88,6 +88,8 @@ def test_figures_of_the_run_are_shown(make_run: Callable[[], Path]) -> None:
         "of 3",
         "512 MB",
         "min_side: 2",
+        "Backbone: total loss",
+        "Deviation of unit features",
         "Fine-tuning: total loss",
         "Fine-tuning: mutdet-0, none-0 took no training step",
         "car: precision against recall",
