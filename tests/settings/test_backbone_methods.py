@@ -57,7 +57,7 @@ def test_a_training_depends_on_its_own_method_and_not_on_detectors(method: str) 
 
 
 def test_only_trained_backbones_have_a_log() -> None:
-    found = layout(learned={"method": "selfemd", "architecture": "resnet18", "threads": 3})
+    found = layout(learned={"method": "selfemd", "architecture": "resnet18", "threads": 3}, random={"method": "random", "architecture": "resnet18"})
     assert "learned" in found.backbones(trained=True)
     assert "random" in found.backbones(trained=False)
     assert found.root / "backbone" / "learned" / "log.parquet" in found.stage_outputs()

@@ -26,7 +26,7 @@ NEW: dict[str, dict[str, Any]] = {
         "after": "PRETRAINING_METHODS = {\n",
         "settings": ("settings/pretraining/fake.py", "from mutdet.settings.pretrain import PseudoLabelPretrainSettings as Base", "method"),
         "code": "pretraining/fake.py",
-        "variant": {"method": "fake", "codebook": "k32", "detector": "small", "backbone": "random"},
+        "variant": {"method": "fake", "codebook": "k32", "detector": "small", "backbone": "selfemd"},
     },
     "masks": {
         "line": '    "fake": Plugin("mutdet.settings.proposals.fake:FakeSettings", "mutdet.proposals.fake:Fake"),\n',

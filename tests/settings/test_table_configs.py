@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mutdet.settings.backbones.self_supervised import SelfSupervisedSettings
 from mutdet.settings.config import Config, parse_config
 from mutdet.settings.layout import Layout
 from mutdet.settings.pretrain import TrainedPretrainSettings
@@ -30,7 +31,7 @@ def test_every_arm_has_the_same_schedule(path):
     trained = [settings for settings in config.pretrain.values() if isinstance(settings, TrainedPretrainSettings)]
     assert len({str([getattr(one, name) for name in shared]) for one in trained}) == 1
     assert len({(one.backbone, one.seed, *one.datasets) for one in config.pretrain.values() if isinstance(one, TrainedPretrainSettings)}) == 1
-    assert len({one.backbone for one in config.pretrain.values()}) == 1
+    assert len({one.backbone for name, one in config.pretrain.items() if not name.startswith("none-")}) == 1
     for table in config.tables.values():
         lengths = {}
         for name in table.experiments:
@@ -48,11 +49,25 @@ def test_tables_have_a_baseline_and_name_their_rows(path):
         for row in rows:
             seeds = [config.finetune[name] for name in table.experiments if row_of(name) == row]
             assert len({one.seed for one in seeds}) == len(seeds)
-            assert len({one.model_copy(update={"seed": 0}).model_dump_json() for one in seeds}) == 1
+            assert len({one.model_copy(update={"seed": 0, "pretrain": row_of(one.pretrain)}).model_dump_json() for one in seeds}) == 1
         lengths = {(config.finetune[name].fraction, config.finetune[name].epochs, config.finetune[name].iterations) for name in table.experiments}
         without = [config.finetune[name] for name in table.experiments if config.pretrain[config.finetune[name].pretrain].method == table.baseline]
         assert {(one.fraction, one.epochs, one.iterations) for one in without} == lengths
         assert {name for name in config.finetune if name not in {n for t in config.tables.values() for n in t.experiments}} == set()
+
+
+@pytest.mark.parametrize("name", ["hrsc", "hituav"])
+def test_backbones_are_compared_on_one_schedule_and_their_own_seeds(name):
+    config = read(CONFIGS[0].parent / f"{name}.yaml")
+    shared = [field for field in SelfSupervisedSettings.model_fields if field not in ("seed", "method")]
+    trained = [one for one in config.backbone.values() if isinstance(one, SelfSupervisedSettings)]
+    assert len({one.method for one in trained}) == 2
+    assert len({str([getattr(one, field) for field in shared]) for one in trained}) == 1
+    for experiment in config.tables["backbones"].experiments:
+        tuned = config.finetune[experiment]
+        backbone = config.pretrain[tuned.pretrain].backbone
+        assert backbone == f"{experiment.split('-')[0]}-s{tuned.seed}"
+        assert config.backbone[backbone].seed == tuned.seed
 
 
 def test_configs_of_one_run_agree_on_variants_of_one_name():
