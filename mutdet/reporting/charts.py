@@ -74,7 +74,7 @@ def lines(curves: Mapping[str, Line], caption: str, x_label: str, y_label: str, 
     if unit_square:
         axes.set(xlim=(0, 1.01), ylim=(0, 1.02))
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if len(curves) > _LEGEND_INSIDE:
         figure.legend(loc="outside right upper", labelspacing=0.3)
     elif len(curves) > 1:
