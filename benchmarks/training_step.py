@@ -14,7 +14,8 @@ from torch import Tensor
 
 from mutdet.detectors.ars_detr import ArsDetr
 from mutdet.detectors.types import Targets
-from mutdet.nn.deformable_attention import sample_levels
+from mutdet.nn.level_sampling.choice import sample_levels
+from mutdet.nn.level_sampling.plain import sample_levels_plain
 from mutdet.settings.detectors import DetectorSettings
 
 SIDE = 256
@@ -64,7 +65,11 @@ def ours(values: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
     return sample_levels(values, SHAPES, locations, weights)
 
 
-WAYS = {"ours": ours, "stacked samples": stacked_samples, "gathered corners": gathered_corners}
+def plain(values: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    return sample_levels_plain(values, SHAPES, locations, weights)
+
+
+WAYS = {"ours": ours, "ours, plain": plain, "stacked samples": stacked_samples, "gathered corners": gathered_corners}
 
 
 def attention(name: str, device: str) -> tuple[float, float, Tensor]:

@@ -16,6 +16,7 @@ from mutdet.nn.criterion import decoder_losses, denoising_losses, encoder_losses
 from mutdet.nn.decoder import Decoder, LayerOutputs, Memory
 from mutdet.nn.denoising import DenoisingQueries, attention_mask
 from mutdet.nn.encoder import Encoder
+from mutdet.nn.full_precision import at_least_single, full_precision
 from mutdet.nn.heads import DetectionHead, EncoderHead
 from mutdet.nn.neck import ChannelMapper
 from mutdet.nn.positions import grid_encoding
@@ -75,7 +76,7 @@ class TwoStageDetr(nn.Module):
         cells = [rows * columns for rows, columns in levels.shapes]
         level_of_token = torch.repeat_interleave(self.level_embedding, torch.tensor(cells, device=images.device), dim=0)
         padding_mask = levels.padding_mask
-        memory = self.encoder(tokens, grid_encoding(levels, self.settings.width) + level_of_token, padding_mask, levels)
+        memory = self.encoder(at_least_single(tokens), grid_encoding(levels, self.settings.width) + level_of_token, padding_mask, levels)
         return Encoded(memory, levels, padding_mask, *make_anchors(levels, padding_mask))
 
     def project_memory(self, encoded: Encoded) -> Tensor:
@@ -154,7 +155,10 @@ class TwoStageDetr(nn.Module):
             sizes: [B, 2] as `Encoded.sizes`.
             prefix: beginning of the names.
         """
-        objects = self._collect(targets, sizes)
+        with full_precision(self.query_content.device):
+            return self._losses(proposals, decoded, denoising, self._collect(targets, sizes), prefix)
+
+    def _losses(self, proposals: Proposals, decoded: Decoded, denoising: DenoisingQueries | None, objects: BatchTargets, prefix: str) -> DetectionLosses:
         values, encoder = encoder_losses(proposals.objectness, proposals.boxes, proposals.angle_logits, proposals.valid, objects, self.settings)
         more, decoder = decoder_losses(decoded.matching, objects, self.settings)
         values |= more

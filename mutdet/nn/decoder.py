@@ -11,6 +11,7 @@ from mutdet.nn.attention import Attention
 from mutdet.nn.deformable_attention import DeformableAttention, Placement
 from mutdet.nn.feature_levels import FeatureLevels
 from mutdet.nn.feed_forward import FeedForward
+from mutdet.nn.full_precision import FullPrecisionLinear
 from mutdet.nn.heads import DetectionHead
 from mutdet.nn.positions import box_encoding
 from mutdet.nn.rotated_attention import Orientation, around_rotated_boxes
@@ -86,7 +87,7 @@ class Decoder(nn.Module):
         self.points = settings.points
         self.coding, self.orient = coding, orient
         self.layers = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
-        self.position = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, width))
+        self.position = nn.Sequential(FullPrecisionLinear(2 * width, width), nn.ReLU(), FullPrecisionLinear(width, width))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, content: Tensor, boxes: Tensor, angles: Tensor, mask: Tensor | None, memory: Memory, heads: Sequence[DetectionHead]) -> LayerOutputs:

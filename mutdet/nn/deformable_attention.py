@@ -1,41 +1,16 @@
-"""Multi-scale deformable attention (Zhu et al. 2021) on the operations of plain PyTorch."""
+"""Multi-scale deformable attention (Zhu et al. 2021)."""
 
 import math
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mutdet.nn.feature_levels import FeatureLevels
+from mutdet.nn.level_sampling.choice import sample_levels
 
 Placement = Callable[[Tensor], Tensor]
 """Maps predicted offsets [B, Q, heads, L, points, 2] to sampling locations of the same shape, 0 to 1 over the level."""
-
-
-def sample_levels(values: Tensor, shapes: Sequence[tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum of bilinear samples over levels and points; samples outside a level are zero.
-
-    Args:
-        values: [B, K, heads, channels].
-        shapes: (rows, columns) of every level.
-        locations: [B, Q, heads, L, points, 2] (x, y), 0 to 1 over the whole level.
-        weights: [B, Q, heads, L, points].
-
-    Returns:
-        [B, Q, heads * channels].
-    """
-    batch, _, heads, channels = values.shape
-    queries, points = locations.shape[1], locations.shape[4]
-    maps = values.permute(0, 2, 3, 1).reshape(batch * heads, channels, -1)
-    # Level first: each slice below is contiguous, and no level is copied twice.
-    grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).reshape(-1, batch * heads, queries, points, 2)
-    shares = weights.permute(3, 0, 2, 1, 4).reshape(-1, batch * heads, 1, queries, points)
-    result = maps.new_zeros(())
-    for level, ((rows, columns), part) in enumerate(zip(shapes, maps.split([r * c for r, c in shapes], dim=2), strict=True)):
-        samples = F.grid_sample(part.unflatten(2, (rows, columns)), grids[level], align_corners=False)
-        result = result + (samples * shares[level]).sum(-1)
-    return result.view(batch, heads * channels, queries).transpose(1, 2)
 
 
 class DeformableAttention(nn.Module):

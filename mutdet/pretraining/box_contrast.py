@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mutdet.nn.full_precision import full_precision
+
 BACKGROUND = -1
 """Id of a box that stands for no instance; no instance has it."""
 
@@ -31,7 +33,8 @@ def box_contrast(online: Tensor, online_ids: Tensor, average: Tensor, average_id
     others = torch.cat([functional.normalize(average.float(), dim=-1), unit]).detach()
     ids, own = torch.cat([average_ids, online_ids]), online_ids[rows]
     same = own[:, None] == ids
-    similarity = unit[rows] @ others.T / temperature
+    with full_precision(unit.device):
+        similarity = unit[rows] @ others.T / temperature
     negatives = similarity.masked_fill(same, -torch.inf).logsumexp(dim=1, keepdim=True)
     pairs = same & _is_key(same, len(average))
     share = pairs / _pairs_of_instance(pairs, own)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mutdet.nn.full_precision import full_precision
+
 
 def contrastive_alignment(predictions: Tensor, objects: Tensor, target: Tensor, temperature: float) -> Tensor:
     """Bidirectional contrast: 2 t CE(Z O^T / t) + 2 t CE(O Z^T / t), averaged over the R pairs of the batch.
@@ -26,7 +28,8 @@ def contrastive_alignment(predictions: Tensor, objects: Tensor, target: Tensor, 
     used, own = target.unique(return_inverse=True)
     z = functional.normalize(predictions.float(), dim=-1)
     o = functional.normalize(objects.float(), dim=-1)[used]
-    similarity = z @ o.T / temperature
+    with full_precision(z.device):
+        similarity = z @ o.T / temperature
     to_objects = functional.cross_entropy(similarity, own)
     return 2.0 * temperature * (to_objects + _objects_to_predictions(similarity, own))
 

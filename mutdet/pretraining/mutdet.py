@@ -10,6 +10,7 @@ from torch.nn import functional
 from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.detectors.types import Decoded, DetectionLosses, Encoded, Proposals, Targets
 from mutdet.nn.denoising import DenoisingQueries
+from mutdet.nn.full_precision import full_precision
 from mutdet.pretraining.alignment import contrast, gathered_embeddings, matched_states, perceptron, squared_distance_of_directions
 from mutdet.pretraining.enhancement import ENHANCEMENTS, Enhanced
 from mutdet.pretraining.interface import PretrainingMethod
@@ -92,11 +93,12 @@ class MutDet(PretrainingMethod):
         An image without objects ranks by the probability alone.
         """
         scores = self.detector.objectness(features).sigmoid()
-        tokens = functional.normalize(embedded, dim=-1)
-        parts = functional.normalize(embeddings, dim=-1).split([len(t.boxes) for t in targets])
+        tokens = functional.normalize(embedded.float(), dim=-1)
+        parts = functional.normalize(embeddings.float(), dim=-1).split([len(t.boxes) for t in targets])
         for image, objects in enumerate(parts):
             if len(objects):
-                scores[image] *= (1.0 + (tokens[image] @ objects.T).amax(-1)) / 2.0
+                with full_precision(scores.device):
+                    scores[image] *= (1.0 + (tokens[image] @ objects.T).amax(-1)) / 2.0
         return scores
 
     def _token_alignment(self, embedded: Tensor, branch: _Branch, objects: Tensor) -> Tensor:

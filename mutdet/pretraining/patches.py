@@ -8,6 +8,7 @@ from torch import Tensor
 from mutdet.embedding.rotated_crops import rotated_crops
 from mutdet.embedding.tile_images import MEAN, STD
 from mutdet.nn.backbones import Backbone
+from mutdet.nn.full_precision import full_precision
 from mutdet.pretraining.selfsup.photometry import Photometry, augment, normalised_views
 from mutdet.settings.pretraining.patches import PatchSettings
 
@@ -35,7 +36,8 @@ def augmented_patches(images: Tensor, sizes: Tensor, boxes: Sequence[Tensor], se
     patches = torch.cat(crops)
     mean, std = (patches.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     coloured = ((patches * std + mean) / 255.0).clamp(0.0, 1.0)
-    return normalised_views(augment(coloured, draw_colours(len(patches), settings, generator), BLUR_KERNEL))
+    with full_precision(images.device):
+        return normalised_views(augment(coloured, draw_colours(len(patches), settings, generator), BLUR_KERNEL))
 
 
 def draw_colours(count: int, settings: PatchSettings, generator: torch.Generator) -> Photometry:

@@ -12,6 +12,7 @@ from mutdet.detectors.types import Targets
 from mutdet.embedding.tile_images import MEAN, STD
 from mutdet.geometry.rotated_boxes import Direction
 from mutdet.geometry.rotated_boxes_torch import flip
+from mutdet.nn.full_precision import full_precision
 from mutdet.settings.pretraining.aligndet import AlignDetPretrainSettings
 
 _AXES: dict[Direction, list[int]] = {"horizontal": [2], "vertical": [1], "diagonal": [1, 2]}
@@ -36,7 +37,8 @@ class View:
 def draw_view(images: Tensor, sizes: Tensor, targets: Sequence[Targets], settings: AlignDetPretrainSettings, generator: torch.Generator) -> View:
     """A view of every image, drawn from a generator on the CPU; arguments as `View` holds them."""
     places = zip(images, sizes.tolist(), targets, strict=True)
-    views = [_view(image[:, :height, :width], own, settings, generator) for image, (height, width), own in places]
+    with full_precision(images.device):
+        views = [_view(image[:, :height, :width], own, settings, generator) for image, (height, width), own in places]
     found = torch.tensor([view.shape[1:] for view, _ in views], device=sizes.device)
     height, width = found.amax(0).tolist()
     padded = [functional.pad(view, (0, width - view.shape[2], 0, height - view.shape[1])) for view, _ in views]

@@ -18,6 +18,9 @@ class TrainingSettings(LoopSettings):
     flip_diagonal: Fraction = Field(0.25, description="Probability of both flips at once, which is a half turn.")
     min_box_side: float = Field(2.0, description="Boxes with a shorter side give no target, pixels of the tile before it is resized.", ge=0.0)
     empty_tiles: Literal["skip", "keep"] = Field("skip", description="Tiles without a box: skip them, or keep them as images of background alone.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Arithmetic of most layers in the training; weights, heads, sampling places and losses stay in float32."
+    )
     learning_rate: float = Field(1e-4, description="Step size of AdamW after warm-up.", gt=0.0)
     weight_decay: float = Field(1e-5, description="Decoupled weight decay of AdamW.", ge=0.0)
     slow_factor: float = Field(0.1, description="Factor on the learning rate of the backbone, sampling offsets and reference points.", ge=0.0)

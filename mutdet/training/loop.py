@@ -42,13 +42,15 @@ class Trainer(ResumableLoop[Batch]):
         stage: str,
         after_step: Callable[[float], None] | None = None,
     ) -> None:
+        model.to(memory_format=torch.channels_last)
         super().__init__(model, make_optimiser(model, slow, settings), dataset, collate, settings, stage)
         self._losses, self._settings, self._after_step = losses, settings, after_step
 
     def _train_step(self, batch: Batch, seed: int) -> Mapping[str, float]:
         factor = learning_rate_factor(self._step, self._steps, self._settings)
         set_learning_rate(self._optimiser, factor)
-        losses = self._losses(batch, torch.Generator().manual_seed(seed))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16"):
+            losses = self._losses(batch, torch.Generator().manual_seed(seed))
         total = torch.stack(list(losses.values())).sum()
         values = dict(zip([*losses, "total"], torch.stack([*losses.values(), total]).tolist(), strict=True))
         remedy = "lower learning_rate or clip_norm"

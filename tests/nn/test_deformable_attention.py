@@ -1,12 +1,17 @@
 import math
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from mutdet.nn.deformable_attention import DeformableAttention, around_cells, sample_levels
+from mutdet.nn.deformable_attention import DeformableAttention, around_cells
 from mutdet.nn.feature_levels import FeatureLevels
+from mutdet.nn.level_sampling.choice import sample_levels
+from mutdet.nn.level_sampling.on_cpu import sample_levels_on_cpu
+from mutdet.nn.level_sampling.plain import sample_levels_plain
 
+Way = Callable[[Tensor, Sequence[tuple[int, int]], Tensor, Tensor], Tensor]
 SHAPES = ((4, 6), (2, 3))
 TOKENS = 4 * 6 + 2 * 3
 
@@ -48,18 +53,67 @@ def sampling_inputs(seed: int, batch: int = 2, queries: int = 5, heads: int = 2,
     return values, locations, weights
 
 
+WAYS = pytest.mark.parametrize("way", [sample_levels_plain, sample_levels_on_cpu])
+
+
+@WAYS
 @pytest.mark.parametrize("seed", range(3))
-def test_samples_equal_a_loop_over_points(seed: int) -> None:
+def test_samples_equal_a_loop_over_points(way: Way, seed: int) -> None:
     values, locations, weights = sampling_inputs(seed)
-    torch.testing.assert_close(sample_levels(values, SHAPES, locations, weights), naive(values, locations, weights))
-    single = sample_levels(values.float(), SHAPES, locations.float(), weights.float())
+    torch.testing.assert_close(way(values, SHAPES, locations, weights), naive(values, locations, weights))
+    single = way(values.float(), SHAPES, locations.float(), weights.float())
     torch.testing.assert_close(single.double(), naive(values, locations, weights), atol=1e-5, rtol=1e-5)
 
 
+@WAYS
 @pytest.mark.parametrize("seed", range(3))
-def test_gradients_of_all_inputs(seed: int) -> None:
+def test_gradients_of_all_inputs(way: Way, seed: int) -> None:
     inputs = [x.requires_grad_() for x in sampling_inputs(seed, batch=1, queries=2, channels=2, points=2)]
-    assert torch.autograd.gradcheck(lambda v, o, w: sample_levels(v, SHAPES, o, w), inputs)
+    assert torch.autograd.gradcheck(lambda v, o, w: way(v, SHAPES, o, w), inputs)
+
+
+@pytest.mark.parametrize(("heads", "channels", "points", "queries"), [(1, 1, 1, 1), (3, 5, 2, 7), (8, 16, 4, 33), (2, 33, 3, 1)])
+@pytest.mark.parametrize("shapes", [((1, 1),), ((7, 3), (1, 5)), ((13, 11), (7, 6), (4, 3), (1, 1))])
+def test_compiled_and_plain_agree_on_odd_shapes(shapes: tuple[tuple[int, int], ...], heads: int, channels: int, points: int, queries: int) -> None:
+    generator = torch.Generator().manual_seed(len(shapes) + heads)
+    tokens = sum(rows * columns for rows, columns in shapes)
+    values = torch.randn(2, tokens, heads, channels, generator=generator)
+    locations = torch.rand(2, queries, heads, len(shapes), points, 2, generator=generator) * 1.4 - 0.2
+    weights = torch.rand(2, queries, heads, len(shapes), points, generator=generator)
+    upstream = torch.randn(2, queries, heads * channels, generator=generator)
+    results = [outputs_and_gradients(way, (values, locations, weights), shapes, upstream) for way in (sample_levels_plain, sample_levels_on_cpu)]
+    for plain, compiled in zip(*results, strict=True):
+        # Single precision: sums of some hundred products in another order.
+        torch.testing.assert_close(compiled, plain, atol=1e-5 * float(plain.abs().max()), rtol=1e-5)
+
+
+def outputs_and_gradients(way: Way, inputs: tuple[Tensor, ...], shapes: tuple[tuple[int, int], ...], upstream: Tensor) -> list[Tensor]:
+    values, locations, weights = (x.clone().requires_grad_() for x in inputs)
+    result = way(values, shapes, locations, weights)
+    return [result.detach(), *torch.autograd.grad(result, (values, locations, weights), upstream)]
+
+
+def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = tuple(x.float() for x in sampling_inputs(0, batch=3, heads=3))
+    upstream = torch.ones(3, 5, 12)
+    expected = outputs_and_gradients(sample_levels_on_cpu, inputs, SHAPES, upstream)
+    for threads in (1, 2, 4, 16):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert all(map(torch.equal, outputs_and_gradients(sample_levels_on_cpu, inputs, SHAPES, upstream), expected))
+
+
+@pytest.mark.parametrize("way", [sample_levels_plain, sample_levels_on_cpu])
+def test_places_far_outside_give_zero(way: Way) -> None:
+    values, locations, weights = (x.float() for x in sampling_inputs(0))
+    for place in (-1e30, -1.0, 2.0, 1e30):
+        assert not way(values, SHAPES, torch.full_like(locations, place), weights).any()
+
+
+def test_half_precision_is_sampled_in_single() -> None:
+    values, locations, weights = (x.float() for x in sampling_inputs(0))
+    result = sample_levels(values.bfloat16(), SHAPES, locations, weights.bfloat16())
+    torch.testing.assert_close(result, sample_levels(values.bfloat16().float(), SHAPES, locations, weights.bfloat16().float()))
+    assert result.dtype == torch.float32
 
 
 def levels_of(cells: list[list[list[int]]]) -> FeatureLevels:

@@ -70,6 +70,21 @@ def test_losses_and_gradients_are_finite_and_all_but_the_backbone_learns(name, k
     assert untrained == set()
 
 
+@pytest.mark.parametrize("kind", DETECTORS)
+@pytest.mark.parametrize("name", TRAINED)
+def test_bfloat16_losses_are_single_precision_and_close(name, kind):
+    method = build(name, kind)
+    single = losses_of(method, [3, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        half = losses_of(method, [3, 2])
+    assert {loss.dtype for loss in half.values()} == {torch.float32}
+    assert single.keys() == half.keys()
+    # bfloat16 has 8 bits; a match may change sides where two cost nearly the same, hence the sum and not every term.
+    assert sum(half.values()).item() == pytest.approx(sum(single.values()).item(), rel=0.05)
+    sum(half.values()).backward()
+    assert all(p.grad is None or (p.grad.dtype == torch.float32 and torch.isfinite(p.grad).all()) for p in method.parameters())
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_random_numbers_come_from_the_generator(name):
     method = build(name, "ars_detr")

@@ -1,0 +1,1 @@
+"""Weighted bilinear samples from a feature pyramid, the inner loop of deformable attention: in plain PyTorch, and compiled."""
