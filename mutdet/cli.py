@@ -15,6 +15,7 @@ from mutdet.settings.errors import UserError
 from mutdet.settings.flags import SEPARATOR, Flag, choice_of, flags_of
 from mutdet.settings.messages import one_line
 from mutdet.settings.stages import COMMANDS, Stage
+from mutdet.training.stopping import EXIT_CODE, StoppedError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("mutdet %s: a value is not readable: %s", stage.name, " ".join(str(error).split()))
     except UserError as error:
         log.error("mutdet %s: %s", stage.name, error)
+    except StoppedError as error:
+        log.error("mutdet %s: %s", stage.name, error)
+        return EXIT_CODE
     else:
         return 0
     return 1

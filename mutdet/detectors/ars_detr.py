@@ -24,9 +24,9 @@ class ArsDetr(TwoStageDetr):
     def __init__(self, settings: DetectorSettings, classes: int) -> None:
         super().__init__(settings, classes, ClassifiedAngle(settings.angle_bins), nearest_upright)
 
-    def denoise(self, targets: Sequence[Targets], sizes: Tensor, generator: torch.Generator) -> DenoisingQueries | None:
+    def denoise(self, targets: Sequence[Targets], sizes: Tensor, generators: Sequence[torch.Generator]) -> DenoisingQueries | None:
         """Noised copies of the targets; see `TwoStageDetr.denoise`."""
-        return make_denoising_queries(self._collect(targets, sizes), self.denoising_labels, self.settings, generator)
+        return make_denoising_queries(self._collect(targets, sizes), self.denoising_labels, self.settings, generators)
 
     def _build_denoising(self) -> None:
         self.denoising_labels = nn.Embedding(self.classes, self.settings.width)

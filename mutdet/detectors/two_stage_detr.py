@@ -96,13 +96,13 @@ class TwoStageDetr(nn.Module):
         queries = choose_queries(ranking.detach(), encoded.valid, boxes.detach(), angle_logits.detach(), self.settings.queries, self.coding)
         return Proposals(objectness, boxes, angle_logits, encoded.valid, *queries)
 
-    def denoise(self, targets: Sequence[Targets], sizes: Tensor, generator: torch.Generator) -> DenoisingQueries | None:
+    def denoise(self, targets: Sequence[Targets], sizes: Tensor, generators: Sequence[torch.Generator]) -> DenoisingQueries | None:
         """Noised copies of the targets, for detectors that learn from them; None without any object. Two branches that share them call this once.
 
         Args:
             targets: one per image.
             sizes: [B, 2] as `Encoded.sizes`.
-            generator: on the CPU.
+            generators: one per image, on the CPU.
         """
         return None
 
@@ -167,11 +167,11 @@ class TwoStageDetr(nn.Module):
         named = {prefix + name: value for name, value in values.items()}
         return DetectionLosses(named, encoder, decoder, denoising.positives if denoising is not None else None)
 
-    def train_pass(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generator: torch.Generator) -> TrainingPass:
+    def train_pass(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> TrainingPass:
         """Supervised step on targets; arguments as for `encode` and `denoise`."""
         encoded = self.encode(images, sizes)
         proposals = self.propose(encoded, self.project_memory(encoded))
-        denoising = self.denoise(targets, sizes, generator)
+        denoising = self.denoise(targets, sizes, generators)
         decoded = self.decode(encoded, proposals, denoising)
         return TrainingPass(encoded, decoded, self.losses(proposals, decoded, denoising, targets, sizes))
 
@@ -210,7 +210,8 @@ class TwoStageDetr(nn.Module):
         """What denoising queries are made of; built between query table and decoder, so that a seed gives the weights that it always gave."""
 
     def _collect(self, targets: Sequence[Targets], sizes: Tensor) -> BatchTargets:
-        return collect_targets([t.boxes for t in targets], [t.labels for t in targets], sizes.to(self.query_content.device), self.coding)
+        device, dtype = self.query_content.device, self.query_content.dtype
+        return collect_targets([t.boxes for t in targets], [t.labels for t in targets], sizes.to(device), self.coding, dtype)
 
 
 def _memory(encoded: Encoded) -> Memory:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mutdet.nn.angles import AngleCoding
 from mutdet.nn.box_coding import box_scales
+from mutdet.nn.ranks import largest_over_ranks
 
 SMALLEST_SIDE = 1e-3
 """Pixels; keeps the aspect ratio of a degenerate box finite."""
@@ -27,6 +28,7 @@ class BatchTargets:
         slot: [G] position of the object within its image.
         scales: [B, 4] pixels per unit of the normalised boxes of each image.
         counts: objects of each image.
+        most: M, objects of the fullest image of all processes.
         coding: how angles are expressed.
     """
 
@@ -39,12 +41,8 @@ class BatchTargets:
     slot: Tensor
     scales: Tensor
     counts: tuple[int, ...]
+    most: int
     coding: AngleCoding
-
-    @property
-    def most(self) -> int:
-        """M: objects of the fullest image."""
-        return max(self.counts, default=0)
 
     @property
     def firsts(self) -> list[int]:
@@ -58,7 +56,7 @@ class BatchTargets:
         return padded
 
 
-def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Tensor, coding: AngleCoding) -> BatchTargets:
+def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Tensor, coding: AngleCoding, dtype: torch.dtype = torch.float32) -> BatchTargets:
     """Gather the objects of B images.
 
     Args:
@@ -66,12 +64,13 @@ def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Te
         labels: per image [M] int64.
         sizes: [B, 2] height and width, pixels.
         coding: how angles are expressed.
+        dtype: of the numbers, that of the predictions they are compared with.
     """
     counts = tuple(len(part) for part in boxes)
     device = sizes.device
     image = torch.repeat_interleave(torch.arange(len(counts), device=device), torch.tensor(counts, device=device))
     slot = torch.cat([torch.arange(count, device=device) for count in counts])
-    joined = torch.cat([part.reshape(-1, 5) for part in boxes]).to(device, torch.float32)
+    joined = torch.cat([part.reshape(-1, 5) for part in boxes]).to(device, dtype)
     scales = box_scales(sizes)
     sides = joined[:, 2:4].clamp(min=SMALLEST_SIDE)
     angle_labels, angle_weights = coding.targets(joined[:, 4], sides.amax(-1) / sides.amin(-1))
@@ -85,5 +84,6 @@ def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Te
         slot=slot,
         scales=scales,
         counts=counts,
+        most=largest_over_ranks(max(counts, default=0), device),
         coding=coding,
     )

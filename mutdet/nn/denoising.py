@@ -1,6 +1,7 @@
 """Contrastive denoising: noised objects as extra queries (DINO, with ARS-DETR's angle noise)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from mutdet.nn.batch_targets import BatchTargets
 from mutdet.nn.matcher import Matches
 from mutdet.settings.detectors import DetectorSettings
+
+Generators = Sequence[torch.Generator]
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,14 @@ class DenoisingQueries:
         return self.content.shape[1]
 
 
-def make_denoising_queries(targets: BatchTargets, embedding: nn.Embedding, settings: DetectorSettings, generator: torch.Generator) -> DenoisingQueries | None:
+def make_denoising_queries(targets: BatchTargets, embedding: nn.Embedding, settings: DetectorSettings, generators: Generators) -> DenoisingQueries | None:
     """Noised copies of the objects of a batch; None if there are no objects or denoising is off.
 
     Args:
         targets: objects of the batch.
         embedding: content of the query of each class, N rows.
         settings: number of queries and strength of noise.
-        generator: on the CPU, so that noise does not depend on the device.
+        generators: one per image, on the CPU, so that noise depends neither on the device nor on what else is in the batch.
     """
     most = targets.most
     if most == 0 or settings.denoising_queries == 0:
@@ -54,9 +57,9 @@ def make_denoising_queries(targets: BatchTargets, embedding: nn.Embedding, setti
         return targets.pad(rows)[:, None, None].expand(-1, groups, 2, *[-1] * rows.ndim)
 
     labels, boxes, angles = copies(targets.labels), copies(targets.boxes), copies(targets.angles)
-    labels = _flip_labels(labels, embedding.num_embeddings, settings.denoising_label_noise, generator)
-    boxes = _shift_sides(boxes, targets.scales[:, None, None, None], settings.denoising_box_noise, generator)
-    angles = angles + _signed_noise(angles, generator) * settings.denoising_angle_noise * math.pi / 2
+    labels = _flip_labels(labels, embedding.num_embeddings, settings.denoising_label_noise, generators)
+    boxes = _shift_sides(boxes, targets.scales[:, None, None, None], settings.denoising_box_noise, generators)
+    angles = angles + _signed_noise(angles, generators) * settings.denoising_angle_noise * math.pi / 2
     present = targets.pad(torch.ones_like(targets.labels, dtype=torch.bool))
     return DenoisingQueries(
         content=embedding(labels.flatten(1)),
@@ -68,28 +71,36 @@ def make_denoising_queries(targets: BatchTargets, embedding: nn.Embedding, setti
     )
 
 
-def _flip_labels(labels: Tensor, classes: int, share: float, generator: torch.Generator) -> Tensor:
-    flip = torch.rand(labels.shape, generator=generator) < share
-    drawn = torch.randint(0, classes, labels.shape, generator=generator)
+def _flip_labels(labels: Tensor, classes: int, share: float, generators: Generators) -> Tensor:
+    flip = _uniform(labels, generators) < share
+    drawn = _integers(classes, labels, generators)
     return torch.where(flip.to(labels.device), drawn.to(labels.device), labels)
 
 
-def _signed_noise(like: Tensor, generator: torch.Generator) -> Tensor:
+def _uniform(like: Tensor, generators: Generators) -> Tensor:
+    return torch.stack([torch.rand(part.shape, generator=generator) for part, generator in zip(like, generators, strict=True)])
+
+
+def _integers(end: int, like: Tensor, generators: Generators) -> Tensor:
+    return torch.stack([torch.randint(0, end, part.shape, generator=generator) for part, generator in zip(like, generators, strict=True)])
+
+
+def _signed_noise(like: Tensor, generators: Generators) -> Tensor:
     """U(0, 1) in positives, U(1, 2) in negatives, of either sign; dimension 2 tells positives from negatives."""
-    size = torch.rand(like.shape, generator=generator)
+    size = _uniform(like, generators)
     size[:, :, 1] += 1
-    sign = torch.randint(0, 2, like.shape, generator=generator) * 2 - 1
+    sign = _integers(2, like, generators) * 2 - 1
     return (size * sign).to(like.device)
 
 
-def _shift_sides(boxes: Tensor, scales: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def _shift_sides(boxes: Tensor, scales: Tensor, strength: float, generators: Generators) -> Tensor:
     """Move each side of the unrotated boxes by `strength` half sides.
 
     Boxes are not cut at the image's edges: the unrotated box of a rotated object says little about where it lies.
     """
     pixels = boxes * scales
     half = pixels[..., 2:] / 2
-    noise = _signed_noise(pixels, generator) * strength
+    noise = _signed_noise(pixels, generators) * strength
     start = pixels[..., :2] - half + noise[..., :2] * half
     end = pixels[..., :2] + half + noise[..., 2:] * half
     return (torch.cat([(start + end) / 2, end - start], dim=-1) / scales).clamp(0.0, 1.0)

@@ -10,6 +10,7 @@ from torchvision.ops import sigmoid_focal_loss
 from mutdet.nn.batch_targets import BatchTargets
 from mutdet.nn.box_coding import generalised_iou, isotropic
 from mutdet.nn.matcher import ALPHA, GAMMA, Matches
+from mutdet.nn.ranks import share_of_count
 from mutdet.settings.detectors import DetectorSettings
 
 
@@ -24,7 +25,7 @@ class Predictions:
 
 
 def layer_losses(predictions: Predictions, matches: Sequence[Matches], targets: BatchTargets, settings: DetectorSettings) -> dict[str, Tensor]:
-    """Weighted losses of every layer, each over the number of its matches (at least 1).
+    """Weighted losses of every layer, each over the number of its matches in all processes (at least 1; `mutdet.nn.ranks`).
 
     Args:
         predictions: of all layers.
@@ -59,7 +60,7 @@ class _Pairs:
         self.layer = torch.repeat_interleave(torch.arange(len(matches), device=device), counts)
         self.image, query, self.target = (torch.cat(part) for part in zip(*((m.image, m.query, m.target) for m in matches), strict=True))
         self.index = (self.layer, self.image, query)
-        self.counts = counts.clamp(min=1)
+        self.counts = share_of_count(counts, device)
 
     def sum(self, values: Tensor) -> Tensor:
         """[P] values to [layers] sums over the number of matches."""

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mutdet.detectors.types import Decoded, DetectionLosses
-from mutdet.pretraining.contrast import contrastive_alignment
+from mutdet.nn.ranks import share_of_count
+from mutdet.pretraining.contrast import contrastive_alignment, contrastive_alignment_of_all_ranks
 
 Distance = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Predictions [R, D], vectors of all objects [G, D] and each prediction's object [R] to a scalar; 0, with a gradient of 0, without a prediction."""
@@ -16,12 +17,12 @@ Distance = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def absolute_distance(predictions: Tensor, objects: Tensor, target: Tensor) -> Tensor:
     """Mean over predictions and components of |z - o| (DETReg's embedding loss)."""
-    return (predictions - objects[target]).abs().sum() / max(1, predictions.numel())
+    return (predictions - objects[target]).abs().sum() / share_of_count(predictions.numel(), predictions.device)
 
 
 def squared_distance(predictions: Tensor, objects: Tensor, target: Tensor) -> Tensor:
     """Mean over predictions of |z - o|^2, summed over components, so that it does not fade with the length of unit vectors."""
-    return (predictions - objects[target]).square().sum() / max(1, len(predictions))
+    return (predictions - objects[target]).square().sum() / share_of_count(len(predictions), predictions.device)
 
 
 def squared_distance_of_directions(predictions: Tensor, objects: Tensor, target: Tensor) -> Tensor:
@@ -30,9 +31,9 @@ def squared_distance_of_directions(predictions: Tensor, objects: Tensor, target:
     return squared_distance(functional.normalize(predictions.float(), dim=-1), unit, target)
 
 
-def contrast(temperature: float) -> Distance:
-    """`contrastive_alignment` at a temperature."""
-    return partial(contrastive_alignment, temperature=temperature)
+def contrast(temperature: float, *, gather: bool) -> Distance:
+    """`contrastive_alignment` at a temperature, with the negatives of all processes or of this one alone."""
+    return partial(contrastive_alignment_of_all_ranks if gather else contrastive_alignment, temperature=temperature)
 
 
 def matched_states(decoded: Decoded, detection: DetectionLosses) -> dict[str, tuple[Tensor, Tensor]]:

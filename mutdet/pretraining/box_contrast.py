@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mutdet.nn.full_precision import full_precision
+from mutdet.nn.ranks import share_of_count
 
 BACKGROUND = -1
 """Id of a box that stands for no instance; no instance has it."""
@@ -27,11 +28,13 @@ def box_contrast(online: Tensor, online_ids: Tensor, average: Tensor, average_id
         Scalar; zero, with a gradient of zero, where no online box has an instance.
     """
     rows = online_ids != BACKGROUND
+    own = online_ids[rows]
+    count = share_of_count(len(own.unique()), online.device)
     if not rows.any():
         return online.sum() * 0.0
     unit = functional.normalize(online.float(), dim=-1)
     others = torch.cat([functional.normalize(average.float(), dim=-1), unit]).detach()
-    ids, own = torch.cat([average_ids, online_ids]), online_ids[rows]
+    ids = torch.cat([average_ids, online_ids])
     same = own[:, None] == ids
     with full_precision(unit.device):
         similarity = unit[rows] @ others.T / temperature
@@ -39,7 +42,7 @@ def box_contrast(online: Tensor, online_ids: Tensor, average: Tensor, average_id
     pairs = same & _is_key(same, len(average))
     share = pairs / _pairs_of_instance(pairs, own)
     loss = functional.softplus(negatives - similarity)
-    return (loss * share).sum() / len(own.unique())
+    return (loss * share).sum() / count
 
 
 def _is_key(same: Tensor, average: int) -> Tensor:

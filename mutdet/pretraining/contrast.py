@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mutdet.nn.full_precision import full_precision
+from mutdet.nn.ranks import rows_of_all_ranks, share_of_count
 
 
 def contrastive_alignment(predictions: Tensor, objects: Tensor, target: Tensor, temperature: float) -> Tensor:
@@ -23,6 +24,7 @@ def contrastive_alignment(predictions: Tensor, objects: Tensor, target: Tensor, 
     Returns:
         Scalar; zero, with a gradient of zero, where there is no pair.
     """
+    count = share_of_count(len(target), target.device)
     if len(target) == 0:
         return predictions.sum() * 0.0
     used, own = target.unique(return_inverse=True)
@@ -30,13 +32,19 @@ def contrastive_alignment(predictions: Tensor, objects: Tensor, target: Tensor, 
     o = functional.normalize(objects.float(), dim=-1)[used]
     with full_precision(z.device):
         similarity = z @ o.T / temperature
-    to_objects = functional.cross_entropy(similarity, own)
-    return 2.0 * temperature * (to_objects + _objects_to_predictions(similarity, own))
+    to_objects = functional.cross_entropy(similarity, own, reduction="sum")
+    return 2.0 * temperature * (to_objects + _objects_to_predictions(similarity, own)) / count
+
+
+def contrastive_alignment_of_all_ranks(predictions: Tensor, objects: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """`contrastive_alignment` of the pairs of all processes together, so that objects on one are negatives on the others; the released code does without."""
+    objects, first = rows_of_all_ranks(objects)
+    return contrastive_alignment(rows_of_all_ranks(predictions)[0], objects, rows_of_all_ranks(target + first)[0], temperature)
 
 
 def _objects_to_predictions(similarity: Tensor, own: Tensor) -> Tensor:
-    """Mean over pairs (i, j = own_i) of -log(e^s_ij / (e^s_ij + sum over k with own_k != j of e^s_kj))."""
+    """Sum over pairs (i, j = own_i) of -log(e^s_ij / (e^s_ij + sum over k with own_k != j of e^s_kj))."""
     pair = similarity.gather(1, own[:, None])[:, 0]
     mine = torch.nn.functional.one_hot(own, similarity.shape[1]).bool()
     others = similarity.masked_fill(mine, -torch.inf).logsumexp(dim=0)[own]
-    return functional.softplus(others - pair).mean()
+    return functional.softplus(others - pair).sum()

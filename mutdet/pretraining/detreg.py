@@ -34,21 +34,21 @@ class DetReg(PretrainingMethod):
         """One class, `object`."""
         return ["object"]
 
-    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generator: torch.Generator) -> Mapping[str, Tensor]:
+    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         """Detection losses, and `embedding_decoder` and `embedding_denoising`."""
         objects = self._boxes(targets, sizes)
-        done = self.detector.train_pass(images, sizes, objects, generator)
-        wanted = self._wanted(images, sizes, objects, generator)
+        done = self.detector.train_pass(images, sizes, objects, generators)
+        wanted = self._wanted(images, sizes, objects, generators)
         distance, weight = _DISTANCES[self._settings.distance], self._settings.embedding_weight
         pairs = matched_states(done.decoded, done.detection)
         terms = {f"embedding_{part}": weight * distance(self.embedding(states), wanted, target) for part, (states, target) in pairs.items()}
         return {**done.detection.values, **terms}
 
-    def _given_embeddings(self, images: Tensor, sizes: Tensor, objects: Sequence[Targets], generator: torch.Generator) -> Tensor:
+    def _given_embeddings(self, images: Tensor, sizes: Tensor, objects: Sequence[Targets], generators: Sequence[torch.Generator]) -> Tensor:
         return torch.cat(gathered_embeddings([t.embeddings for t in objects]))
 
-    def _features(self, images: Tensor, sizes: Tensor, objects: Sequence[Targets], generator: torch.Generator) -> Tensor:
-        patches = augmented_patches(images, sizes, [t.boxes for t in objects], self._settings, generator)
+    def _features(self, images: Tensor, sizes: Tensor, objects: Sequence[Targets], generators: Sequence[torch.Generator]) -> Tensor:
+        patches = augmented_patches(images, sizes, [t.boxes for t in objects], self._settings, generators)
         return pooled_features(self.detector.backbone, patches, _LEVELS[self._settings.feature_stride])
 
 

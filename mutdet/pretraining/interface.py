@@ -33,14 +33,14 @@ class PretrainingMethod(nn.Module, ABC):
         """Names of the detector's classes where the pseudo labels have so many; decides how many classes it is built with."""
 
     @abstractmethod
-    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generator: torch.Generator) -> Mapping[str, Tensor]:
+    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         """Named, weighted losses of a batch.
 
         Args:
             images: [B, 3, H, W] normalised RGB, padded.
             sizes: [B, 2] height and width without padding.
             targets: pseudo objects: boxes, pseudo-classes and, where the method uses them, unit embeddings.
-            generator: on the CPU, for random numbers other than dropout.
+            generators: one per image, on the CPU, for random numbers other than dropout; so an image draws the same whatever else is in its batch.
         """
 
     def after_step(self, progress: float) -> None:

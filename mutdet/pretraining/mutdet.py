@@ -11,6 +11,7 @@ from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.detectors.types import Decoded, DetectionLosses, Encoded, Proposals, Targets
 from mutdet.nn.denoising import DenoisingQueries
 from mutdet.nn.full_precision import full_precision
+from mutdet.nn.ranks import share_of_count
 from mutdet.pretraining.alignment import contrast, gathered_embeddings, matched_states, perceptron, squared_distance_of_directions
 from mutdet.pretraining.enhancement import ENHANCEMENTS, Enhanced
 from mutdet.pretraining.interface import PretrainingMethod
@@ -49,7 +50,8 @@ class MutDet(PretrainingMethod):
         super().__init__(detector, settings)
         width = settings.architecture.width
         self._settings = settings
-        self._distance = {"contrastive": contrast(settings.temperature), "l2": squared_distance_of_directions}[settings.alignment]
+        contrastive = contrast(settings.temperature, gather=settings.gather_negatives)
+        self._distance = {"contrastive": contrastive, "l2": squared_distance_of_directions}[settings.alignment]
         self._distillations = _distillations(settings)
         self.enhancement = ENHANCEMENTS[settings.enhancement](settings)
         self.token_embedding = perceptron(width, settings.embedding_width, width)
@@ -61,11 +63,11 @@ class MutDet(PretrainingMethod):
         """One class per cluster."""
         return [f"cluster_{number}" for number in range(pseudo_classes)]
 
-    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generator: torch.Generator) -> Mapping[str, Tensor]:
+    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         """Detection losses of every branch, the terms of alignment and distillation, weighted."""
         objects = list(targets)
         encoded = self.detector.encode(images, sizes)
-        denoising = self.detector.denoise(objects, sizes, generator)
+        denoising = self.detector.denoise(objects, sizes, generators)
         enhanced = self.enhancement(self.detector, encoded, gathered_embeddings([t.embeddings for t in objects]))
         batch = _Batch(encoded, enhanced, denoising, objects, sizes)
         embedded = self.token_embedding(enhanced.tokens) if self._settings.align_encoder else None
@@ -126,10 +128,14 @@ def _distillations(settings: MutdetPretrainSettings) -> dict[str, tuple[float, _
 def distil_encoder(detector: TwoStageDetr, batch: _Batch, branch: _Branch) -> Tensor:
     """Mean over the tokens of the images of 1 - cos(plain, enhanced); the enhanced ones are the teacher (no formula is published)."""
     likeness = torch.cosine_similarity(batch.encoded.memory, batch.enhanced.encoded.memory.detach(), dim=-1)
-    return (1.0 - likeness)[~batch.encoded.padding_mask].mean()
+    return _mean((1.0 - likeness)[~batch.encoded.padding_mask])
 
 
 def distil_decoder(detector: TwoStageDetr, batch: _Batch, branch: _Branch) -> Tensor:
     """Mean over queries of 1 - cos of last states: the enhanced branch's queries, decoded on plain features, against the branch itself (likewise)."""
     student = detector.decode(batch.encoded, branch.proposals).matching.states[-1]
-    return (1.0 - torch.cosine_similarity(student, branch.decoded.matching.states[-1].detach(), dim=-1)).mean()
+    return _mean(1.0 - torch.cosine_similarity(student, branch.decoded.matching.states[-1].detach(), dim=-1))
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.sum() / share_of_count(values.numel(), values.device)

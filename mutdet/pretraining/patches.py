@@ -18,7 +18,7 @@ _AT_ONCE = 64
 """Patches in one forward pass; bounds memory."""
 
 
-def augmented_patches(images: Tensor, sizes: Tensor, boxes: Sequence[Tensor], settings: PatchSettings, generator: torch.Generator) -> Tensor:
+def augmented_patches(images: Tensor, sizes: Tensor, boxes: Sequence[Tensor], settings: PatchSettings, generators: Sequence[torch.Generator]) -> Tensor:
     """Every box cut out upright and coloured at random.
 
     Args:
@@ -26,18 +26,19 @@ def augmented_patches(images: Tensor, sizes: Tensor, boxes: Sequence[Tensor], se
         sizes: [B, 2] height and width without padding.
         boxes: per image [M, 5] pixels.
         settings: size and colours.
-        generator: on the CPU.
+        generators: one per image, on the CPU.
 
     Returns:
         [G, 3, S, S] normalised RGB, patches of one image after the other.
     """
     places = zip(images, sizes.tolist(), boxes, strict=True)
-    crops = [rotated_crops(image[:, :height, :width], own, settings.patch_size) for image, (height, width), own in places]
+    crops = [rotated_crops(image[:, :height, :width], own.to(image.dtype), settings.patch_size) for image, (height, width), own in places]
     patches = torch.cat(crops)
     mean, std = (patches.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     coloured = ((patches * std + mean) / 255.0).clamp(0.0, 1.0)
     with full_precision(images.device):
-        return normalised_views(augment(coloured, draw_colours(len(patches), settings, generator), BLUR_KERNEL))
+        drawn = [draw_colours(len(crop), settings, generator) for crop, generator in zip(crops, generators, strict=True)]
+        return normalised_views(augment(coloured, Photometry.join(drawn), BLUR_KERNEL))
 
 
 def draw_colours(count: int, settings: PatchSettings, generator: torch.Generator) -> Photometry:

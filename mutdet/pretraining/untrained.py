@@ -17,6 +17,6 @@ class Untrained(PretrainingMethod):
         """One class, `object`."""
         return ["object"]
 
-    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generator: torch.Generator) -> Mapping[str, Tensor]:
+    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         """No loss."""
         return {}

@@ -46,20 +46,20 @@ class UpDetr(PretrainingMethod):
         """One class, `object`."""
         return ["object"]
 
-    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generator: torch.Generator) -> Mapping[str, Tensor]:
+    def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         """Detection losses without denoising, and `reconstruction<layer>`; targets are not read."""
         detector, settings = self.detector, self._settings
-        patches = random_patches(sizes, settings, generator)
-        features = pooled_features(detector.backbone, augmented_patches(images, sizes, [p.boxes for p in patches], settings, generator), _LEVEL)
+        patches = random_patches(sizes, settings, generators)
+        features = pooled_features(detector.backbone, augmented_patches(images, sizes, [p.boxes for p in patches], settings, generators), _LEVEL)
         encoded = detector.encode(images, sizes)
         proposals = detector.propose(encoded, detector.project_memory(encoded))
-        outputs = self._decode(encoded, proposals, features.unflatten(0, (len(images), -1)), generator)
+        outputs = self._decode(encoded, proposals, features.unflatten(0, (len(images), -1)), generators)
         detection = detector.losses(proposals, Decoded(outputs, None), None, patches, sizes)
         return {**detection.values, **self._reconstructions(outputs, detection.decoder, features)}
 
-    def _decode(self, encoded: Encoded, proposals: Proposals, features: Tensor, generator: torch.Generator) -> LayerOutputs:
+    def _decode(self, encoded: Encoded, proposals: Proposals, features: Tensor, generators: Sequence[torch.Generator]) -> LayerOutputs:
         """Decode with the features [B, M, D] of each query's patch added to its content, some left out."""
-        told = torch.rand(len(features), len(self.groups), 1, generator=generator) >= self._settings.patch_dropout
+        told = torch.stack([torch.rand(len(self.groups), 1, generator=generator) for generator in generators]) >= self._settings.patch_dropout
         hints = self.patch_content(features)[:, self.groups] * told.to(features.device)
         seen = None if self.seen is None else self.seen.expand(len(features), -1, -1)
         return self.detector.decode_queries(encoded, proposals, hints, seen)
@@ -82,9 +82,9 @@ def group_mask(groups: Tensor) -> Tensor:
     return (groups[:, None] == groups)[None]
 
 
-def random_patches(sizes: Tensor, settings: UpDetrPretrainSettings, generator: torch.Generator) -> list[Targets]:
+def random_patches(sizes: Tensor, settings: UpDetrPretrainSettings, generators: Sequence[torch.Generator]) -> list[Targets]:
     """M random rotated boxes of class 0 in every image of a size [B, 2] (height, width)."""
-    seeds = torch.randint(2**62, (len(sizes),), generator=generator).tolist()
+    seeds = [int(torch.randint(2**62, (), generator=generator)) for generator in generators]
     found = []
     for seed, (height, width) in zip(seeds, sizes.tolist(), strict=True):
         sides = (settings.shortest_side, max(settings.shortest_side, min(height, width) - settings.shortest_side))

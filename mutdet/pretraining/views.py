@@ -34,11 +34,11 @@ class View:
     targets: list[Targets]
 
 
-def draw_view(images: Tensor, sizes: Tensor, targets: Sequence[Targets], settings: AlignDetPretrainSettings, generator: torch.Generator) -> View:
-    """A view of every image, drawn from a generator on the CPU; arguments as `View` holds them."""
-    places = zip(images, sizes.tolist(), targets, strict=True)
+def draw_view(images: Tensor, sizes: Tensor, targets: Sequence[Targets], settings: AlignDetPretrainSettings, generators: Sequence[torch.Generator]) -> View:
+    """A view of every image, drawn from its own generator on the CPU; other arguments as `View` holds them."""
+    places = zip(images, sizes.tolist(), targets, generators, strict=True)
     with full_precision(images.device):
-        views = [_view(image[:, :height, :width], own, settings, generator) for image, (height, width), own in places]
+        views = [_view(image[:, :height, :width], own, settings, generator) for image, (height, width), own, generator in places]
     found = torch.tensor([view.shape[1:] for view, _ in views], device=sizes.device)
     height, width = found.amax(0).tolist()
     padded = [functional.pad(view, (0, width - view.shape[2], 0, height - view.shape[1])) for view, _ in views]

@@ -117,8 +117,20 @@ class Layout:
         return [path for path in self.dataset(dataset).splits.values() if isinstance(path, Path)]
 
     def threads(self, stage: str, variant: str) -> int:
-        """Threads of a training; they stand in its settings because sums depend on them."""
-        return int(getattr(self.settings(stage, variant), "threads", 1))
+        """Threads of a training on one node; they stand in its settings because sums depend on them."""
+        settings = self.settings(stage, variant)
+        return int(getattr(settings, "threads", 1)) * int(getattr(settings, "processes", 1)) // int(getattr(settings, "nodes", 1))
+
+    def launcher(self, stage: str, variant: str) -> str:
+        """Command that starts a training: `mutdet`, or torchrun where several processes train together, on every node of a SLURM job where these are more."""
+        settings = self.settings(stage, variant)
+        processes, nodes = int(getattr(settings, "processes", 1)), int(getattr(settings, "nodes", 1))
+        if processes == 1 or getattr(settings, "epochs", None) == 0:
+            return "mutdet"
+        if nodes == 1:
+            return f"torchrun --standalone --nproc-per-node {processes} -m mutdet"
+        meeting = '--rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$(scontrol show hostnames | head -n 1):$((20000 + SLURM_JOB_ID % 10000))"'
+        return f"srun --ntasks {nodes} --ntasks-per-node 1 torchrun --nnodes {nodes} --nproc-per-node {processes // nodes} {meeting} -m mutdet"
 
     # Tables ----------------------------------------------------------------------------------------
 

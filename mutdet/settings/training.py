@@ -18,6 +18,14 @@ class TrainingSettings(LoopSettings):
     flip_diagonal: Fraction = Field(0.25, description="Probability of both flips at once, which is a half turn.")
     min_box_side: float = Field(2.0, description="Boxes with a shorter side give no target, pixels of the tile before it is resized.", ge=0.0)
     empty_tiles: Literal["skip", "keep"] = Field("skip", description="Tiles without a box: skip them, or keep them as images of background alone.")
+    processes: int = Field(1, description="Processes that train together, one for each graphics card; each takes an equal part of every batch.", ge=1, le=1024)
+    nodes: int = Field(1, description="Machines over which these processes are spread; more than one needs SLURM.", ge=1)
+    accumulate: int = Field(
+        1, description="Parts in which a process passes its share of a batch, one after the other, to save memory; losses are normalised in each part.", ge=1
+    )
+    average: float | None = Field(
+        None, description="Share that a moving average of all weights keeps in each step; the average is then what the training gives.", gt=0.0, lt=1.0
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Arithmetic of most layers in the training; weights, heads, sampling places and losses stay in float32."
     )
@@ -34,6 +42,14 @@ class TrainingSettings(LoopSettings):
     def _flips_are_possible(self) -> Self:
         if self.flip_horizontal + self.flip_vertical + self.flip_diagonal > 1.0:
             raise ValueError("flip_horizontal + flip_vertical + flip_diagonal must not exceed 1")
+        return self
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        if self.batch % (self.processes * self.accumulate):
+            raise ValueError(f"batch {self.batch} must be a multiple of processes {self.processes} times accumulate {self.accumulate}")
+        if self.processes % self.nodes:
+            raise ValueError(f"processes {self.processes} must be a multiple of nodes {self.nodes}")
         return self
 
     def warmup_steps(self, steps: int) -> int:

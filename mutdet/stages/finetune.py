@@ -10,9 +10,9 @@ from mutdet.data.subsets import choose_images
 from mutdet.detectors.transfer import TransferReport, transfer
 from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.detectors.weights import DetectorFile, load_detector, save_detector
-from mutdet.embedding.devices import prepare_device
 from mutdet.evaluation.inference import CLASS_AGNOSTIC
 from mutdet.nn.backbones import reestimate_batch_norm
+from mutdet.nn.ranks import rank
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import log, progress
 from mutdet.settings.errors import UserError
@@ -26,6 +26,7 @@ from mutdet.training.labelled_objects import categories_of_images, read_labelled
 from mutdet.training.log_book import LogBook
 from mutdet.training.loop import Trainer
 from mutdet.training.objects import used_tiles
+from mutdet.training.processes import training_device
 from mutdet.training.sampling import BatchOrder
 from mutdet.training.supervised import SupervisedLoss
 from mutdet.training.tile_dataset import TileDataset, collate
@@ -36,14 +37,23 @@ _STATISTICS_BATCH = 8
 
 def run(files: FinetuneFiles, settings: FinetuneSettings, runtime: Runtime) -> None:
     """Train on the chosen images, or pass the pre-trained detector on where `epochs` is 0."""
-    device = prepare_device(runtime)
-    source = load_detector(files.detector)
     if settings.epochs == 0:
-        facts = {**source.facts, "image_size": settings.image_size, CLASS_AGNOSTIC: True}
-        save_detector(files.output, source.model, source.categories, facts)
-        LogBook(settings.log_every).write(files.log)
-        write_provenance(files.output, settings=settings.model_dump(mode="json"), **facts)
+        _pass_on(files, settings)
         return
+    with training_device(runtime, settings.processes) as device:
+        _train(files, settings, runtime, device)
+
+
+def _pass_on(files: FinetuneFiles, settings: FinetuneSettings) -> None:
+    source = load_detector(files.detector)
+    facts = {**source.facts, "image_size": settings.image_size, CLASS_AGNOSTIC: True}
+    save_detector(files.output, source.model, source.categories, facts)
+    LogBook(settings.log_every).write(files.log)
+    write_provenance(files.output, settings=settings.model_dump(mode="json"), **facts)
+
+
+def _train(files: FinetuneFiles, settings: FinetuneSettings, runtime: Runtime, device: torch.device) -> None:
+    source = load_detector(files.detector)
     categories, images = _labelled_images(files, settings)
     index = TileIndex.read(files.tiles)
     index = index.keep([image in images for image in index.image_ids])
@@ -54,6 +64,8 @@ def run(files: FinetuneFiles, settings: FinetuneSettings, runtime: Runtime) -> N
     _prepare_backbone(model.to(device), source, dataset, settings)
     trainer = Trainer(model, SupervisedLoss(model), model.slow_parameters(), dataset, settings, "finetune")
     book = trainer.run(files.state, training_identity(settings, index, objects, [files.detector]), runtime.workers)
+    if rank():
+        return
     facts = {**source.facts, "image_size": settings.image_size, CLASS_AGNOSTIC: False}
     save_detector(files.output, model.cpu(), categories, facts)
     book.write(files.log)

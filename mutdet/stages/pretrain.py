@@ -1,6 +1,6 @@
 """Stage `pretrain`: a detector trained on pseudo labels, its backbone frozen. No label is read here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from mutdet.detectors.weights import save_detector
 from mutdet.embedding.backbones import load_backbone as read_backbone
-from mutdet.embedding.devices import prepare_device
 from mutdet.nn.backbones import load_backbone
+from mutdet.nn.ranks import rank
 from mutdet.pretraining.interface import PretrainingMethod
 from mutdet.settings.base import Runtime
 from mutdet.settings.pretrain import PretrainFiles, PretrainSettings, PseudoLabelPretrainSettings, TrainedPretrainSettings
@@ -21,6 +21,7 @@ from mutdet.training.identity import training_identity
 from mutdet.training.log_book import LogBook
 from mutdet.training.loop import Trainer
 from mutdet.training.objects import PackedObjects, no_objects, used_tiles
+from mutdet.training.processes import training_device
 from mutdet.training.pseudo_objects import read_pseudo_objects
 from mutdet.training.tile_dataset import Batch, TileDataset
 from mutdet.training.tile_index import TileIndex
@@ -28,7 +29,11 @@ from mutdet.training.tile_index import TileIndex
 
 def run(files: PretrainFiles, settings: PretrainSettings, runtime: Runtime) -> None:
     """Build the detector with the backbone's weights, let the method train it, and write it."""
-    device = prepare_device(runtime)
+    with training_device(runtime, settings.processes if isinstance(settings, TrainedPretrainSettings) else 1) as device:
+        _run(files, settings, runtime, device)
+
+
+def _run(files: PretrainFiles, settings: PretrainSettings, runtime: Runtime, device: torch.device) -> None:
     method_class: type[PretrainingMethod] = load(PRETRAINING_METHODS, settings.method)
     facts: dict[str, Any] = {"pretrain_method": settings.method, "backbone_method": read_metadata(files.backbone).get("method", "unknown")}
     counts = {}
@@ -42,6 +47,8 @@ def run(files: PretrainFiles, settings: PretrainSettings, runtime: Runtime) -> N
     else:
         categories = method_class.categories(1)
         method, log = _build(files, settings, method_class, categories), LogBook(1)
+    if rank():
+        return
     save_detector(files.output, method.detector.cpu(), categories, facts)
     log.write(files.log)
     write_provenance(files.output, settings=settings.model_dump(mode="json"), **facts, **counts)
@@ -68,8 +75,8 @@ def _read_objects(files: PretrainFiles, settings: TrainedPretrainSettings) -> tu
 def _train(
     files: PretrainFiles, settings: TrainedPretrainSettings, runtime: Runtime, method: PretrainingMethod, index: TileIndex, objects: PackedObjects
 ) -> LogBook:
-    def losses(batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
-        return method.losses(batch.images, batch.sizes, batch.targets, generator)
+    def losses(batch: Batch, generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
+        return method.losses(batch.images, batch.sizes, batch.targets, generators)
 
     dataset = TileDataset(index, objects, settings, "pretrain")
     trainer = Trainer(method, losses, method.slow_parameters(), dataset, settings, "pretrain", method.after_step)

@@ -20,7 +20,7 @@ from mutdet.settings.train_small_sam import TrainSmallSamFiles, TrainSmallSamSet
 from mutdet.tables.weights import write_weights
 from mutdet.tables.write import write_provenance
 from mutdet.training.log_book import LogBook
-from mutdet.training.state import CheckpointFile, locked
+from mutdet.training.state import Checkpoints, locked
 
 _STAGE = "train_small_sam"
 
@@ -30,7 +30,7 @@ def run(files: TrainSmallSamFiles, settings: TrainSmallSamSettings, runtime: Run
     torch.set_num_threads(settings.threads)
     identity = hashlib.sha256(settings.model_dump_json(exclude={"checkpoint_minutes"}).encode()).hexdigest()
     with locked(files.state):
-        training = _Training(files, settings, CheckpointFile(files.state, identity))
+        training = _Training(files, settings, Checkpoints(files.state, identity))
         training.to_the_end(runtime.workers)
     write_provenance(files.output, settings=settings.model_dump(mode="json"))
 
@@ -38,13 +38,13 @@ def run(files: TrainSmallSamFiles, settings: TrainSmallSamSettings, runtime: Run
 class _Training:
     """Weights, optimiser and log at some step of the training."""
 
-    def __init__(self, files: TrainSmallSamFiles, settings: TrainSmallSamSettings, checkpoint: CheckpointFile) -> None:
-        self._files, self._settings, self._checkpoint = files, settings, checkpoint
+    def __init__(self, files: TrainSmallSamFiles, settings: TrainSmallSamSettings, checkpoints: Checkpoints) -> None:
+        self._files, self._settings, self._checkpoints = files, settings, checkpoints
         self._model = _fresh_model(settings)
         self._optimiser = torch.optim.AdamW(self._model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self._log = LogBook(settings.log_every)
         self._step = 0
-        content = checkpoint.load()
+        content = checkpoints.load()
         if content is not None:
             self._model.load_state_dict(content["model"])
             self._optimiser.load_state_dict(content["optimiser"])
@@ -90,7 +90,8 @@ class _Training:
             log.info("step %d of %d: %s", self._step, last, ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
 
     def _save(self) -> None:
-        self._checkpoint.save({"model": self._model.state_dict(), "optimiser": self._optimiser.state_dict(), "log": self._log.state_dict(), "step": self._step})
+        content = {"model": self._model.state_dict(), "optimiser": self._optimiser.state_dict(), "log": self._log.state_dict(), "step": self._step}
+        self._checkpoints.save(self._step, content)
         halves = {name: tensor.half().numpy() for name, tensor in self._model.sam.state_dict().items()}
         write_weights(self._files.output, halves, {"model": "small", "steps": str(self._step), "seed": str(self._settings.seed)})
 

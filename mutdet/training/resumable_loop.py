@@ -4,6 +4,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -11,13 +12,15 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from mutdet.nn.ranks import largest_over_ranks, rank, ranks
 from mutdet.settings.console import log, progress
 from mutdet.settings.errors import UserError
 from mutdet.settings.loop import LoopSettings
 from mutdet.settings.seeds import seed_for
 from mutdet.training.log_book import LogBook
 from mutdet.training.sampling import BatchOrder
-from mutdet.training.state import CheckpointFile, locked
+from mutdet.training.state import Checkpoints, locked
+from mutdet.training.stopping import StoppedError, StopRequest, ignore_stop_signals, stop_request
 
 
 class Movable(Protocol):
@@ -40,7 +43,8 @@ class SizedDataset(Sized, Protocol):
 class ResumableLoop(ABC, Generic[BatchType]):
     """Trains from the last checkpoint, or from the present weights where there is none.
 
-    Random numbers are seeded anew in every step by (seed, stage, step), so that a resumed training goes on as an uninterrupted one.
+    Random numbers are seeded anew in every step by (seed, stage, step), so that a resumed training goes on as an uninterrupted one. Where several
+    processes train together, each takes its part of every batch, all hold the same weights, and the first one writes checkpoints.
 
     Args:
         model: module whose state a checkpoint holds, on its device.
@@ -73,7 +77,7 @@ class ResumableLoop(ABC, Generic[BatchType]):
 
         Args:
             batch: on the model's device.
-            seed: of this step; torch's own generators have been seeded by it.
+            seed: of this step; torch's own generators have been seeded by it, and by the number of the process.
         """
 
     def run(self, state: Path, identity: str, workers: int = 0) -> LogBook:
@@ -86,21 +90,34 @@ class ResumableLoop(ABC, Generic[BatchType]):
 
         Raises:
             UserError: another process holds the folder, its checkpoint is unfit, or a loss or gradient is not finite.
+            StoppedError: a signal asked for the end; the state is saved.
         """
         folder = state / identity[:16]
-        with locked(folder):
-            checkpoint = CheckpointFile(folder, identity)
-            self._resume(checkpoint)
+        with locked(folder) if rank() == 0 else nullcontext():
+            checkpoints = Checkpoints(folder, identity)
+            self._resume(checkpoints)
             torch.set_num_threads(self._loop_settings.threads)
             self._model.train()
-            saved = time.monotonic()
-            for batch in progress(self._batches(workers), self._stage, total=self._steps - self._step):
-                self._step_and_note(batch.to(self._device))
-                if time.monotonic() - saved >= 60.0 * self._loop_settings.checkpoint_minutes or self._step == self._steps:
-                    checkpoint.save(self.state_dict())
-                    saved = time.monotonic()
+            with stop_request() as request:
+                self._train(checkpoints, workers, request)
+            self._finish()
             self._model.eval()
         return self._log
+
+    def _train(self, checkpoints: Checkpoints, workers: int, request: StopRequest) -> None:
+        saved = time.monotonic()
+        for batch in progress(self._batches(workers), self._stage, total=self._steps - self._step):
+            self._step_and_note(batch.to(self._device))
+            stopped = bool(largest_over_ranks(int(request.received), self._device))
+            due = time.monotonic() - saved >= 60.0 * self._loop_settings.checkpoint_minutes
+            if rank() == 0 and (stopped or due or self._step == self._steps):
+                checkpoints.save(self._step, self.state_dict())
+                saved = time.monotonic()
+            if stopped and self._step < self._steps:
+                raise StoppedError(f"{self._stage} was stopped by a signal after step {self._step} of {self._steps}; run again to go on from there")
+
+    def _finish(self) -> None:
+        """Called after the last step, or when a finished training is found in its state."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs."""
@@ -115,18 +132,18 @@ class ResumableLoop(ABC, Generic[BatchType]):
 
     def _batches(self, workers: int) -> Iterator[BatchType]:
         settings = self._loop_settings
-        order = BatchOrder(len(self._dataset), settings.batch, self._steps, settings.seed, self._stage, self._step)
+        order = BatchOrder(len(self._dataset), settings.batch, self._steps, settings.seed, self._stage, self._step, (rank(), ranks()))
         tiles: Dataset[Any] = self._dataset  # type: ignore[assignment]
-        yield from DataLoader(tiles, batch_sampler=order, collate_fn=self._collate, num_workers=workers)
+        yield from DataLoader(tiles, batch_sampler=order, collate_fn=self._collate, num_workers=workers, worker_init_fn=ignore_stop_signals)
 
     def _step_and_note(self, batch: BatchType) -> None:
         seed = seed_for(self._loop_settings.seed, self._stage, "step", self._step)
-        torch.manual_seed(seed)
+        torch.manual_seed(seed + rank())
         values = self._train_step(batch, seed)
         self._step += 1
         epoch = self._step * self._loop_settings.batch / len(self._dataset)
         means = self._log.add(self._step, epoch, values, last=self._step == self._steps)
-        if means:
+        if means and rank() == 0:
             log.info("%s: step %d of %d, loss %.4f", self._stage, self._step, self._steps, means["loss/total"])
 
     def _check_finite(self, values: Mapping[str, float], remedy: str) -> None:
@@ -135,8 +152,8 @@ class ResumableLoop(ABC, Generic[BatchType]):
         parts = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         raise UserError(f"loss is not finite in step {self._step}: {parts}", record=self._stage, remedy=remedy)
 
-    def _resume(self, checkpoint: CheckpointFile) -> None:
-        content = checkpoint.load()
+    def _resume(self, checkpoints: Checkpoints) -> None:
+        content = checkpoints.load()
         if content is None:
             return
         self.load_state_dict(content)

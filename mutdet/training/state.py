@@ -1,6 +1,7 @@
-"""State folder of a training: one process at a time, and the last checkpoint to resume from."""
+"""State folder of a training: one process at a time, and the last checkpoints to resume from."""
 
 import fcntl
+import hashlib
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,10 +10,13 @@ from typing import Any
 
 import torch
 
+from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
 from mutdet.tables.write import atomic_path
 
 _REMEDY = "delete it to begin anew"
+_KEPT = 2
+_DIGEST = hashlib.sha256().digest_size
 
 
 @contextmanager
@@ -31,8 +35,8 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-class CheckpointFile:
-    """The last checkpoint of a training in its state folder.
+class Checkpoints:
+    """The last two checkpoints of a training in its state folder: should the newest be damaged, the one before it serves.
 
     Args:
         folder: state folder, locked by the caller.
@@ -40,26 +44,62 @@ class CheckpointFile:
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
-        self.path = folder / "checkpoint.pt"
-        self._identity = identity
+        self._folder, self._identity = folder, identity
 
-    def save(self, content: Mapping[str, Any]) -> None:
-        """Replace the checkpoint by tensors and plain values; a stop in between leaves the earlier one."""
-        with atomic_path(self.path) as temporary:
+    def files(self) -> list[Path]:
+        """Checkpoints that are there, newest first."""
+        return sorted(self._folder.glob("checkpoint-*.pt"), reverse=True)
+
+    def save(self, step: int, content: Mapping[str, Any]) -> None:
+        """Write tensors and plain values, a digest of the bytes after them; then drop all but the last two. A stop in between leaves the earlier ones."""
+        with atomic_path(self._folder / f"checkpoint-{step:010d}.pt") as temporary:
             torch.save({**content, "identity": self._identity}, temporary)
+            with temporary.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
+            with temporary.open("ab") as file:
+                file.write(digest)
+        for old in self.files()[_KEPT:]:
+            old.unlink()
 
     def load(self) -> dict[str, Any] | None:
-        """The checkpoint on the CPU, or nothing where there is none yet.
+        """The newest whole checkpoint on the CPU, or nothing where there is none yet.
 
         Raises:
-            UserError: the file is damaged, or belongs to other settings or data.
+            UserError: all files are damaged, or one belongs to other settings or data.
         """
-        if not self.path.exists():
-            return None
-        try:
-            content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-            raise UserError("is no complete checkpoint", file=self.path, remedy=_REMEDY) from error
-        if content.get("identity") != self._identity:
-            raise UserError("belongs to a training with other settings or data", file=self.path, remedy=_REMEDY)
-        return content
+        files = self.files()
+        for file in files:
+            content = _read(file)
+            if content is None:
+                log.warning("%s: is no complete checkpoint; the one before it is tried", file)
+            elif content.get("identity") != self._identity:
+                raise UserError("belongs to a training with other settings or data", file=file, remedy=_REMEDY)
+            else:
+                return content
+        if files:
+            raise UserError("is no complete checkpoint, and there is no other", file=files[0], remedy=_REMEDY)
+        return None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Content of a checkpoint, nothing where the bytes are not those that were written."""
+    try:
+        with path.open("rb") as file:
+            length = path.stat().st_size - _DIGEST
+            if length <= 0 or _digest(file, length) != file.read(_DIGEST):
+                return None
+            file.seek(0)
+            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            return content
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError):
+        return None
+
+
+def _digest(file: Any, length: int) -> bytes:
+    """SHA-256 of the next `length` bytes."""
+    digest = hashlib.sha256()
+    while length:
+        part = file.read(min(length, 1 << 20))
+        digest.update(part)
+        length -= len(part)
+    return digest.digest()

@@ -1,6 +1,6 @@
 """Losses of plain detector training on labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,6 +15,6 @@ class SupervisedLoss:
     def __init__(self, detector: TwoStageDetr) -> None:
         self._detector = detector
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+    def __call__(self, batch: Batch, generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         """Named, weighted losses of a batch."""
-        return self._detector.train_pass(batch.images, batch.sizes, batch.targets, generator).detection.values
+        return self._detector.train_pass(batch.images, batch.sizes, batch.targets, generators).detection.values

@@ -26,16 +26,24 @@ class Batch:
         images: [B, 3, H, W] normalised RGB, zero right and below of smaller tiles.
         sizes: [B, 2] int64 height and width without that padding.
         targets: objects of each tile.
+        tile_ids: of these tiles.
     """
 
     images: Tensor
     sizes: Tensor
     targets: list[Targets]
+    tile_ids: list[str]
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device."""
         targets = [Targets(t.boxes.to(device), t.labels.to(device), None if t.embeddings is None else t.embeddings.to(device)) for t in self.targets]
-        return Batch(self.images.to(device), self.sizes.to(device), targets)
+        return Batch(self.images.to(device), self.sizes.to(device), targets, self.tile_ids)
+
+    def parts(self, count: int) -> list["Batch"]:
+        """The batch in so many equal parts, in order."""
+        share = len(self.tile_ids) // count
+        rows = [slice(part * share, (part + 1) * share) for part in range(count)]
+        return [Batch(self.images[part], self.sizes[part], self.targets[part], self.tile_ids[part]) for part in rows]
 
 
 def pad_images(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -48,13 +56,17 @@ def pad_images(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return padded, sizes
 
 
-def collate(samples: Sequence[tuple[Tensor, Targets]]) -> Batch:
+Sample = tuple[str, Tensor, Targets]
+"""Id, normalised image [3, H, W] and objects of a tile."""
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
     """Batch of samples, images padded to the largest height and width."""
-    images, sizes = pad_images([image for image, _ in samples])
-    return Batch(images, sizes, [targets for _, targets in samples])
+    images, sizes = pad_images([image for _, image, _ in samples])
+    return Batch(images, sizes, [targets for _, _, targets in samples], [tile_id for tile_id, _, _ in samples])
 
 
-class TileDataset(Dataset[tuple[Tensor, Targets]]):
+class TileDataset(Dataset[Sample]):
     """Augmented tiles of a training; reads single tiles from the tables when they are asked for.
 
     What a draw gives depends on the seed, the pass over the data and the tile's id alone: not on worker, order or shard.
@@ -73,7 +85,7 @@ class TileDataset(Dataset[tuple[Tensor, Targets]]):
     def __len__(self) -> int:
         return len(self._index)
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Targets]:
+    def __getitem__(self, draw: Draw) -> Sample:
         tile_id = self._index.tile_ids[draw.tile]
         objects = self._objects[draw.tile]
         pixels = decode_image(self._reader[int(self._index.positions[draw.tile])]["image"], tile_id)
@@ -82,4 +94,4 @@ class TileDataset(Dataset[tuple[Tensor, Targets]]):
         pixels, boxes = apply_flip(pixels, boxes, draw_flip(self._settings, generator))
         embeddings = None if objects.embeddings is None else torch.from_numpy(objects.embeddings)
         targets = Targets(torch.from_numpy(np.ascontiguousarray(boxes)), torch.from_numpy(objects.labels), embeddings)
-        return normalised(np.ascontiguousarray(pixels)), targets
+        return tile_id, normalised(np.ascontiguousarray(pixels)), targets

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from drawn_objects import random_objects
+from generators import generators
 from torch import Tensor
 
 from mutdet.detectors.ars_detr import ArsDetr
@@ -41,7 +42,7 @@ def targets_of(counts: list[int]) -> list[Targets]:
 def step(model: ArsDetr, images: Tensor, sizes: Tensor, targets: list[Targets]) -> DetectionLosses:
     encoded = model.encode(images, sizes)
     proposals = model.propose(encoded, model.project_memory(encoded))
-    denoising = model.denoise(targets, encoded.sizes, torch.Generator().manual_seed(0))
+    denoising = model.denoise(targets, encoded.sizes, generators(len(targets)))
     return model.losses(proposals, model.decode(encoded, proposals, denoising), denoising, targets, encoded.sizes, "a/")
 
 
@@ -132,7 +133,7 @@ def test_denoising_queries_do_not_disturb_the_others(model: ArsDetr) -> None:
     model.eval()
     images, targets = padded_images(), targets_of([5, 3])
     encoded, proposals, plain = model(images, SIZES)
-    denoising = model.denoise(targets, encoded.sizes, torch.Generator().manual_seed(0))
+    denoising = model.denoise(targets, encoded.sizes, generators(len(targets)))
     both = model.decode(encoded, proposals, denoising)
     torch.testing.assert_close(both.matching.logits, plain.matching.logits, atol=1e-4, rtol=1e-4)
     assert both.denoising is not None

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from drawn_tables import TINY
+from generators import generators
 from pseudo_batch import CLASSES, noise_images, pseudo_objects
 
 from mutdet.detectors.ars_detr import ArsDetr
@@ -35,7 +36,7 @@ def test_differs_from_ars_detr_in_angle_heads_and_denoising_alone(model):
 
 def test_there_are_no_denoising_queries(model):
     images, sizes = noise_images(2)
-    done = model.train_pass(images, sizes, [pseudo_objects(3), pseudo_objects(2, 1)], torch.Generator())
+    done = model.train_pass(images, sizes, [pseudo_objects(3), pseudo_objects(2, 1)], generators(2))
     assert done.detection.denoising is None
     assert {name.split("/")[0] for name in done.detection.values} == {"encoder", "decoder0", "decoder1"}
     sum(done.detection.values.values()).backward()
@@ -95,7 +96,7 @@ def test_learns_angles(seed):
     target = Targets(torch.tensor([[40.0, 50.0, 40.0, 10.0, 0.9]]), torch.zeros(1, dtype=torch.int64))
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)
     for _ in range(40):
-        losses = model.train_pass(images, sizes, [target], torch.Generator()).detection.values
+        losses = model.train_pass(images, sizes, [target], generators(1)).detection.values
         optimiser.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
         optimiser.step()

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from drawn_objects import random_targets
+from generators import generators
 from torch import nn
 
 from mutdet.nn.denoising import DenoisingQueries, attention_mask, make_denoising_queries
@@ -15,7 +16,7 @@ SETTINGS = DetectorSettings(width=WIDTH, heads=4, denoising_queries=10, denoisin
 def queries_for(counts: list[int], settings: DetectorSettings = SETTINGS, seed: int = 0) -> tuple[DenoisingQueries, nn.Embedding]:
     torch.manual_seed(0)
     embedding = nn.Embedding(CLASSES, WIDTH)
-    made = make_denoising_queries(random_targets(counts), embedding, settings, torch.Generator().manual_seed(seed))
+    made = make_denoising_queries(random_targets(counts), embedding, settings, generators(len(counts), seed))
     assert made is not None
     return made, embedding
 
@@ -77,9 +78,19 @@ def test_mask_equals_a_loop() -> None:
 
 
 def test_nothing_to_denoise() -> None:
-    embedding, generator = nn.Embedding(CLASSES, WIDTH), torch.Generator()
-    assert make_denoising_queries(random_targets([0, 0]), embedding, SETTINGS, generator) is None
-    assert make_denoising_queries(random_targets([2, 0]), embedding, SETTINGS.model_copy(update={"denoising_queries": 0}), generator) is None
+    embedding = nn.Embedding(CLASSES, WIDTH)
+    assert make_denoising_queries(random_targets([0, 0]), embedding, SETTINGS, generators(2)) is None
+    assert make_denoising_queries(random_targets([2, 0]), embedding, SETTINGS.model_copy(update={"denoising_queries": 0}), generators(2)) is None
+
+
+def test_noise_of_an_image_does_not_depend_on_the_others() -> None:
+    both = queries_for([3, 3], SETTINGS.model_copy(update={"denoising_queries": 9}))[0]
+    targets, own = random_targets([3, 3]), generators(2)
+    alone = make_denoising_queries(random_targets([3]), nn.Embedding(CLASSES, WIDTH), SETTINGS.model_copy(update={"denoising_queries": 9}), own[:1])
+    assert alone is not None
+    assert torch.equal(targets.boxes[:3], random_targets([3]).boxes)
+    assert torch.equal(both.boxes[:1], alone.boxes)
+    assert torch.equal(both.angles[:1], alone.angles)
 
 
 def test_same_generator_same_queries() -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from drawn_tables import TINY
+from generators import generators
 from pseudo_batch import CLASSES, noise_images, pseudo_objects
 
 from mutdet.detectors.ars_detr import ArsDetr
@@ -34,9 +35,9 @@ def test_terms_of_equal_views_by_hand():
     method = _method(**STILL, contrast_weight=2.0)
     images, sizes = noise_images(2)
     images = ((images * 30 + 110).round() - 110) / 30
-    found = method.losses(images, sizes, TARGETS, torch.Generator().manual_seed(2))
-    view = method.losses.__globals__["draw_view"](images, sizes, TARGETS, method._settings, torch.Generator().manual_seed(0))
-    done = method.detector.train_pass(view.images, view.sizes, view.targets, torch.Generator().manual_seed(0))
+    found = method.losses(images, sizes, TARGETS, generators(2, 2))
+    view = method.losses.__globals__["draw_view"](images, sizes, TARGETS, method._settings, generators(2))
+    done = method.detector.train_pass(view.images, view.sizes, view.targets, generators(2))
     for layer, matches in enumerate(done.detection.decoder):
         states = done.decoded.matching.states[layer]
         ids = torch.full((2, TINY.queries), -1)
@@ -79,7 +80,7 @@ def test_backbone_and_query_table_are_shared_and_everything_else_is_not():
 
 def test_the_average_takes_no_gradient_and_is_in_the_state():
     method = _method()
-    sum(method.losses(*noise_images(2), TARGETS, torch.Generator().manual_seed(2)).values()).backward()
+    sum(method.losses(*noise_images(2), TARGETS, generators(2, 2)).values()).backward()
     assert all(p.grad is None for n, p in method.named_parameters() if n.startswith("average"))
     state = method.state_dict()
     with torch.no_grad():

@@ -42,7 +42,7 @@ def test_distance_of_directions_moves_predictions_alone(vectors):
     assert o.grad is None
 
 
-@pytest.mark.parametrize("distance", [absolute_distance, squared_distance, squared_distance_of_directions, contrast(0.2)])
+@pytest.mark.parametrize("distance", [absolute_distance, squared_distance, squared_distance_of_directions, contrast(0.2, gather=True)])
 def test_no_prediction_gives_zero_with_a_gradient(distance):
     z = torch.zeros(0, 5, requires_grad=True)
     loss = distance(z, torch.zeros(0, 5), torch.zeros(0, dtype=torch.int64))
@@ -52,8 +52,8 @@ def test_no_prediction_gives_zero_with_a_gradient(distance):
 
 
 def test_contrast_keeps_its_temperature(vectors):
-    assert torch.equal(contrast(0.7)(*vectors, TARGET), contrastive_alignment(*vectors, TARGET, 0.7))
-    assert not torch.equal(contrast(0.7)(*vectors, TARGET), contrast(0.2)(*vectors, TARGET))
+    assert torch.equal(contrast(0.7, gather=True)(*vectors, TARGET), contrastive_alignment(*vectors, TARGET, 0.7))
+    assert not torch.equal(contrast(0.7, gather=True)(*vectors, TARGET), contrast(0.2, gather=True)(*vectors, TARGET))
 
 
 def test_a_missing_embedding_is_an_error():

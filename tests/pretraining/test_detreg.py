@@ -3,6 +3,7 @@
 import pytest
 import torch
 from drawn_tables import TINY
+from generators import generators
 from pseudo_batch import CLASSES, SIDE, noise_images, pseudo_objects
 
 from mutdet.detectors.ars_detr import ArsDetr
@@ -18,7 +19,7 @@ def _method(**options) -> DetReg:
 
 
 def _losses(method, targets):
-    return method.losses(*noise_images(len(targets)), targets, torch.Generator().manual_seed(2))
+    return method.losses(*noise_images(len(targets)), targets, generators(len(targets), 2))
 
 
 def test_one_class_whatever_the_clusters():
@@ -37,7 +38,7 @@ def test_terms_are_those_of_the_detector_and_two_of_embeddings():
 
 def _naive(method, targets, norm):
     """Distances of the matched states of the last layer, pair by pair."""
-    done = method.detector.train_pass(*noise_images(len(targets)), own_boxes(targets, torch.full((2, 2), SIDE)), torch.Generator().manual_seed(2))
+    done = method.detector.train_pass(*noise_images(len(targets)), own_boxes(targets, torch.full((2, 2), SIDE)), generators(2, 2))
     vectors = [vector for part in targets for vector in part.embeddings]
     total, matches = 0.0, done.detection.decoder[-1]
     for image, query, target in zip(matches.image.tolist(), matches.query.tolist(), matches.target.tolist(), strict=True):
@@ -61,7 +62,7 @@ def test_features_of_patches_are_targets(stride, level, monkeypatch):
     monkeypatch.setattr(
         "mutdet.pretraining.detreg.pooled_features", lambda network, patches, which: seen.append((network, len(patches), which)) or patches.mean()
     )
-    wanted = method._wanted(*noise_images(2), own_boxes([pseudo_objects(3), pseudo_objects(2, 1)], torch.zeros(2, 2)), torch.Generator())
+    wanted = method._wanted(*noise_images(2), own_boxes([pseudo_objects(3), pseudo_objects(2, 1)], torch.zeros(2, 2)), generators(2))
     assert seen == [(method.detector.backbone, 5, level)]
     assert wanted.ndim == 0
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from drawn_tables import TINY
+from generators import generators
 from pseudo_batch import CLASSES, noise_images, pseudo_objects
 from torch.nn.functional import normalize
 
@@ -24,11 +25,11 @@ def _method(**options) -> MutDet:
 
 
 def _losses(method, targets=TARGETS):
-    return method.losses(*noise_images(len(targets)), targets, torch.Generator().manual_seed(2))
+    return method.losses(*noise_images(len(targets)), targets, generators(len(targets), 2))
 
 
 def _pass(method):
-    return method.detector.train_pass(*noise_images(2), TARGETS, torch.Generator().manual_seed(2))
+    return method.detector.train_pass(*noise_images(2), TARGETS, generators(2, 2))
 
 
 @pytest.mark.parametrize(

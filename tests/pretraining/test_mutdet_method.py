@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from drawn_tables import TINY
+from generators import generators
 from pseudo_batch import SIDE, pseudo_objects
 
 from mutdet.detectors.ars_detr import ArsDetr
@@ -28,7 +29,7 @@ def method() -> MutDet:
 def _losses(method, targets):
     images = torch.randn(len(targets), 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
     sizes = torch.full((len(targets), 2), SIDE)
-    return method.losses(images, sizes, targets, torch.Generator().manual_seed(2))
+    return method.losses(images, sizes, targets, generators(len(targets), 2))
 
 
 def test_both_branches_have_every_detection_loss_and_five_alignments(method):
@@ -125,4 +126,4 @@ def test_likeness_raises_the_rank_of_a_proposal(method):
 
 def test_no_true_label_is_among_the_inputs():
     fields = set(inspect.signature(MutDet.losses).parameters) | set(Targets.__dataclass_fields__)
-    assert fields == {"self", "images", "sizes", "targets", "generator", "boxes", "labels", "embeddings"}
+    assert fields == {"self", "images", "sizes", "targets", "generators", "boxes", "labels", "embeddings"}

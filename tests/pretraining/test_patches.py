@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from generators import generators
 from torch import nn
 
 from mutdet.embedding.tile_images import MEAN, STD
@@ -11,13 +12,9 @@ from mutdet.settings.pretraining.patches import PatchSettings
 PLAIN = PatchSettings(patch_size=32, patch_jitter=0.0, patch_grey=0.0, patch_blur=0.0)
 
 
-def _generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def _images() -> torch.Tensor:
     """Pixels of two images in [0, 1], normalised; the second is padded."""
-    pixels = torch.rand(2, 3, 64, 64, generator=_generator())
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     mean, std = (torch.tensor(values).view(3, 1, 1) / 255 for values in (MEAN, STD))
     return (pixels - mean) / std
 
@@ -25,7 +22,7 @@ def _images() -> torch.Tensor:
 def test_without_colours_a_patch_is_the_part_of_the_image():
     images = _images()
     boxes = [torch.tensor([[24.0, 32.0, 32.0, 32.0, 0.0]]), torch.zeros(0, 5)]
-    (patch,) = augmented_patches(images, torch.tensor([[64, 64], [64, 64]]), boxes, PLAIN, _generator())
+    (patch,) = augmented_patches(images, torch.tensor([[64, 64], [64, 64]]), boxes, PLAIN, generators(len(boxes)))
     # A box as large as the patch is sampled at quarters of pixels: a 1-2-1 filter along each axis, up to rounding.
     part = nn.functional.avg_pool2d(nn.functional.interpolate(images[:1], scale_factor=2, mode="bilinear", align_corners=False), 2)[0]
     torch.testing.assert_close(patch, part[:, 16:48, 8:40], atol=1e-4, rtol=1e-4)
@@ -35,17 +32,17 @@ def test_patches_of_all_images_follow_each_other_and_never_see_padding():
     images = _images()
     sizes = torch.tensor([[64, 64], [40, 48]])
     boxes = [torch.tensor([[20.0, 20.0, 10, 10, 0.3]]), torch.tensor([[30.0, 30.0, 30, 30, 0.3], [10.0, 10.0, 9, 9, 0.0]])]
-    together = augmented_patches(images, sizes, boxes, PLAIN, _generator())
+    together = augmented_patches(images, sizes, boxes, PLAIN, generators(len(boxes)))
     changed = images.clone()
     changed[1, :, 40:], changed[1, :, :, 48:] = 9.0, 9.0
-    assert torch.equal(augmented_patches(changed, sizes, boxes, PLAIN, _generator()), together)
-    alone = augmented_patches(images[1:, :, :40, :48], sizes[1:], boxes[1:], PLAIN, _generator())
+    assert torch.equal(augmented_patches(changed, sizes, boxes, PLAIN, generators(len(boxes))), together)
+    alone = augmented_patches(images[1:, :, :40, :48], sizes[1:], boxes[1:], PLAIN, generators(1))
     torch.testing.assert_close(together[1:], alone)
 
 
 def test_colours_follow_the_generator_and_their_probabilities():
     settings = PatchSettings()
-    one, same, other = (draw_colours(4000, settings, _generator(seed)) for seed in (0, 0, 1))
+    one, same, other = (draw_colours(4000, settings, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.factors, same.factors)
     assert not torch.equal(one.factors, other.factors)
     jittered = (one.order >= 0).all(dim=1)
@@ -63,8 +60,8 @@ def test_colours_follow_the_generator_and_their_probabilities():
 
 def test_colours_change_patches():
     images, boxes = _images()[:1], [torch.tensor([[30.0, 30.0, 30, 30, 0.0]])]
-    plain = augmented_patches(images, torch.tensor([[64, 64]]), boxes, PLAIN, _generator())
-    coloured = augmented_patches(images, torch.tensor([[64, 64]]), boxes, PLAIN.model_copy(update={"patch_jitter": 1.0}), _generator())
+    plain = augmented_patches(images, torch.tensor([[64, 64]]), boxes, PLAIN, generators(len(boxes)))
+    coloured = augmented_patches(images, torch.tensor([[64, 64]]), boxes, PLAIN.model_copy(update={"patch_jitter": 1.0}), generators(len(boxes)))
     assert (plain - coloured).abs().max() > 0.05
 
 

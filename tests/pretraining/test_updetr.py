@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from drawn_tables import TINY
+from generators import generators
 from pseudo_batch import SIDE, noise_images, pseudo_objects
 from torch.nn.functional import normalize
 
@@ -63,7 +64,7 @@ def test_without_group_attention_queries_of_other_patches_are_seen():
         features = torch.randn(1, 5, 512, generator=torch.Generator().manual_seed(0))
         changed = features.clone()
         changed[:, 0] += 1.0
-        one, other = (method._decode(encoded, proposals, given, torch.Generator().manual_seed(0)).states[-1, 0] for given in (features, changed))
+        one, other = (method._decode(encoded, proposals, given, generators(1)).states[-1, 0] for given in (features, changed))
         states[own] = (one - other).abs().amax(dim=-1) > 1e-4
     assert torch.equal(states[True], query_groups(12, 5) == 0)
     assert states[False].all()
@@ -72,7 +73,7 @@ def test_without_group_attention_queries_of_other_patches_are_seen():
 def test_patches_lie_inside_and_follow_the_generator():
     settings = UpDetrPretrainSettings(architecture=TINY, patches=12)
     sizes = torch.tensor([[96, 64], [200, 300]])
-    found, same = (random_patches(sizes, settings, torch.Generator().manual_seed(3)) for _ in range(2))
+    found, same = (random_patches(sizes, settings, generators(2, 3)) for _ in range(2))
     for patches, again, (height, width) in zip(found, same, sizes.tolist(), strict=True):
         assert torch.equal(patches.boxes, again.boxes)
         points = corners(patches.boxes)
@@ -83,8 +84,8 @@ def test_patches_lie_inside_and_follow_the_generator():
 
 
 def test_targets_are_not_read():
-    one = _method().losses(*noise_images(2), [pseudo_objects(3), pseudo_objects(0)], torch.Generator().manual_seed(2))
-    other = _method().losses(*noise_images(2), [pseudo_objects(1, 5), pseudo_objects(4)], torch.Generator().manual_seed(2))
+    one = _method().losses(*noise_images(2), [pseudo_objects(3), pseudo_objects(0)], generators(2, 2))
+    other = _method().losses(*noise_images(2), [pseudo_objects(1, 5), pseudo_objects(4)], generators(2, 2))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not [name for name in one if "denoising" in name]
 
@@ -93,10 +94,10 @@ def test_targets_are_not_read():
 def test_reconstruction_of_every_layer_by_a_loop():
     method = _method(patch_dropout=0.0, reconstruction_weight=2.0)
     images, sizes = noise_images(2)
-    found = method.losses(images, sizes, [], torch.Generator().manual_seed(2))
-    generator = torch.Generator().manual_seed(2)
-    patches = random_patches(sizes, method._settings, generator)
-    features = pooled_features(method.detector.backbone, augmented_patches(images, sizes, [p.boxes for p in patches], method._settings, generator), 2)
+    found = method.losses(images, sizes, [], generators(2, 2))
+    again = generators(2, 2)
+    patches = random_patches(sizes, method._settings, again)
+    features = pooled_features(method.detector.backbone, augmented_patches(images, sizes, [p.boxes for p in patches], method._settings, again), 2)
     encoded, proposals, _ = method.detector(images, sizes)
     hints = torch.stack([torch.stack([method.patch_content(features[image * 5 + query % 5]) for query in range(12)]) for image in range(2)])
     outputs = method.detector.decode_queries(encoded, proposals, hints, group_mask(torch.arange(12) % 5).expand(2, -1, -1))
@@ -118,7 +119,7 @@ def test_share_of_queries_that_are_not_told_their_patch():
     seen = []
     method.detector.decode_queries = lambda encoded, proposals, hints, mask: seen.append(hints)
     with torch.no_grad():
-        method._decode(None, None, torch.ones(40, 5, 512), torch.Generator().manual_seed(0))
+        method._decode(None, None, torch.ones(40, 5, 512), generators(40))
     silent = (seen[0] == 0).all(dim=-1)
     assert silent.float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert silent.any(dim=1).all()
@@ -131,5 +132,5 @@ def test_more_patches_than_queries_are_refused():
 
 def test_shortest_side_bounds_the_longest():
     settings = UpDetrPretrainSettings(architecture=TINY, patches=12, shortest_side=40.0)
-    (patches,) = random_patches(torch.tensor([[SIDE, SIDE]]), settings, torch.Generator().manual_seed(0))
+    (patches,) = random_patches(torch.tensor([[SIDE, SIDE]]), settings, generators(1))
     assert patches.boxes[:, 2].max() <= SIDE - 40.0 + 1e-3

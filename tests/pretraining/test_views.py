@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from generators import generators
 from pseudo_batch import noise_images, pseudo_objects
 
 from mutdet.detectors.types import Targets
@@ -18,7 +19,7 @@ STILL = {"view_scales": [1.0], "operations": ["identity"], "flip_horizontal": 0.
 
 
 def _view(images, sizes, targets, seed=0, **options):
-    return draw_view(images, sizes, targets, AlignDetPretrainSettings(**options), torch.Generator().manual_seed(seed))
+    return draw_view(images, sizes, targets, AlignDetPretrainSettings(**options), generators(len(images), seed))
 
 
 def test_without_any_change_a_view_is_the_image_in_8_bit():
@@ -67,8 +68,8 @@ def test_views_follow_the_generator_and_are_drawn_apart():
     images, sizes = noise_images(4)
     targets = [pseudo_objects(2)] * 4
     assert torch.equal(_view(images, sizes, targets).images, _view(images, sizes, targets).images)
-    generator = torch.Generator().manual_seed(0)
-    first, second = (draw_view(images, sizes, targets, AlignDetPretrainSettings(), generator) for _ in range(2))
+    own = generators(4)
+    first, second = (draw_view(images, sizes, targets, AlignDetPretrainSettings(), own) for _ in range(2))
     assert first.sizes.tolist() != second.sizes.tolist() or not torch.equal(first.images, second.images)
 
 

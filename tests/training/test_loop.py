@@ -1,5 +1,9 @@
 """The training loop, with a model of two numbers."""
 
+import multiprocessing
+import os
+import signal
+
 import pytest
 import torch
 from drawn_tables import draw_tables
@@ -9,6 +13,7 @@ from mutdet.settings.errors import UserError
 from mutdet.settings.training import TrainingSettings
 from mutdet.training.loop import Trainer
 from mutdet.training.pseudo_objects import read_pseudo_objects
+from mutdet.training.stopping import StoppedError
 from mutdet.training.tile_dataset import TileDataset
 from mutdet.training.tile_index import TileIndex
 
@@ -20,17 +25,21 @@ class _StopError(Exception):
 
 
 class _Model(nn.Module):
-    def __init__(self, stop_at: int | None = None, bad_at: int | None = None) -> None:
+    def __init__(self, stop_at: int | None = None, bad_at: int | None = None, signal_at: tuple[int, int] | None = None, signal_children: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor([1.0, -1.0]))
         self.dropout = nn.Dropout(0.5)
         self.calls, self.stop_at, self.bad_at = 0, stop_at, bad_at
+        self.signal_at, self.signal_children = signal_at, signal_children
 
-    def losses(self, batch, generator):
+    def losses(self, batch, generators):
         self.calls += 1
         if self.calls == self.stop_at:
             raise _StopError
-        noise = torch.rand((), generator=generator)
+        if self.signal_at and self.calls == self.signal_at[0]:
+            for process in [*(multiprocessing.active_children() if self.signal_children else []), None]:
+                os.kill(process.pid if process else os.getpid(), self.signal_at[1])
+        noise = torch.rand((), generator=generators[0])
         fit = (self.dropout(self.weight) * batch.images.mean() - 1.0).square().mean() + noise * self.weight.abs().sum()
         bad = self.weight.sum() * (float("nan") if self.calls == self.bad_at else 0.0)
         return {"fit": fit, "bad": bad}
@@ -57,6 +66,61 @@ def test_resumed_training_equals_an_uninterrupted_one(dataset, tmp_path):
         with pytest.raises(_StopError):
             _run(dataset, state, stop_at=stop_at)
         assert _run(dataset, state) == (rows, weight, 6 - (stop_at - 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_training_stopped_by_a_signal_at_any_step_ends_bit_for_bit_alike(dataset, tmp_path, workers, number):
+    settings = SETTINGS.model_copy(update={"checkpoint_minutes": 60.0, "average": 0.9})
+    rows, weight, _ = _run(dataset, tmp_path / "whole", settings=settings)
+    for step in range(1, 6):
+        state = tmp_path / str(step)
+        with pytest.raises(StoppedError, match=rf"after step {step} of 6; run again"):
+            _run(dataset, state, workers, settings, signal_at=(step, number))
+        assert _run(dataset, state, workers, settings) == (rows, weight, 6 - step)
+    assert _run(dataset, tmp_path / "end", workers, settings, signal_at=(6, number))[:2] == (rows, weight)
+
+
+def test_handlers_of_signals_come_back(dataset, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    _run(dataset, tmp_path)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_workers_outlast_a_signal_to_all_processes(dataset, tmp_path):
+    settings = SETTINGS.model_copy(update={"checkpoint_minutes": 60.0})
+    model = _Model(signal_at=(2, signal.SIGTERM), signal_children=True)
+    with pytest.raises(StoppedError, match="after step 2"):
+        Trainer(model, model.losses, [], dataset, settings, "test").run(tmp_path, "me", 2)
+
+
+def test_averaged_weights_are_what_a_training_gives(dataset, tmp_path):
+    seen = []
+    model = _Model()
+    settings = SETTINGS.model_copy(update={"average": 0.75})
+    Trainer(model, model.losses, [], dataset, settings, "test", lambda _: seen.append(model.weight.detach().clone())).run(tmp_path, "me")
+    average = seen[0]
+    for weight in seen[1:]:
+        average = 0.75 * average + 0.25 * weight
+    torch.testing.assert_close(model.weight.detach(), average)
+
+
+def test_parts_of_a_batch_add_up(dataset, tmp_path):
+    """Losses that are means over tiles: the mean over parts is the mean over the batch."""
+    results = []
+    for parts in (1, 2, 4):
+        settings = SETTINGS.model_copy(update={"batch": 4, "accumulate": parts})
+        weight = nn.Parameter(torch.tensor([1.0, -1.0]))
+        model = nn.Module()
+        model.weight = weight
+
+        def losses(batch, generators, weight=weight):
+            return {"fit": (weight * batch.images.mean(dim=(1, 2, 3))[:, None] - 1.0).square().mean()}
+
+        book = Trainer(model, losses, [], dataset, settings, "test").run(tmp_path / str(parts), "me")
+        results.append((weight.tolist(), [value for *_, value in book.rows]))
+    assert results[1] == (pytest.approx(results[0][0], rel=1e-5), pytest.approx(results[0][1], rel=1e-5))
+    assert results[2] == (pytest.approx(results[0][0], rel=1e-5), pytest.approx(results[0][1], rel=1e-5))
 
 
 def test_finished_training_is_not_repeated(dataset, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mutdet.settings.errors import UserError
-from mutdet.training.state import CheckpointFile, locked
+from mutdet.training.state import Checkpoints, locked
 
 _TRY = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
 
@@ -26,25 +26,47 @@ def test_one_process_holds_a_folder(tmp_path):
 
 
 def test_checkpoint_comes_back(tmp_path):
-    file = CheckpointFile(tmp_path, "me")
-    assert file.load() is None
-    file.save({"model": {"a": torch.arange(3)}, "log": [(1, 0.5, "loss", 2.0)]})
-    content = file.load()
+    checkpoints = Checkpoints(tmp_path, "me")
+    assert checkpoints.load() is None
+    checkpoints.save(1, {"model": {"a": torch.arange(3)}, "log": [(1, 0.5, "loss", 2.0)]})
+    content = checkpoints.load()
     assert content["model"]["a"].tolist() == [0, 1, 2]
     assert content["log"] == [(1, 0.5, "loss", 2.0)]
 
 
+def test_the_last_two_are_kept_and_the_newest_comes_back(tmp_path):
+    checkpoints = Checkpoints(tmp_path, "me")
+    for step in (8, 9, 10, 100):
+        checkpoints.save(step, {"step": step})
+    assert [file.name for file in checkpoints.files()] == ["checkpoint-0000000100.pt", "checkpoint-0000000010.pt"]
+    assert checkpoints.load()["step"] == 100
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoint-0000000010.pt", "checkpoint-0000000100.pt"]
+
+
 def test_checkpoint_of_another_training_is_refused(tmp_path):
-    CheckpointFile(tmp_path, "me").save({"step": 1})
+    Checkpoints(tmp_path, "me").save(1, {"step": 1})
     with pytest.raises(UserError, match="other settings or data"):
-        CheckpointFile(tmp_path, "you").load()
+        Checkpoints(tmp_path, "you").load()
 
 
+def _cut(content, share):
+    return content[: int(len(content) * share)]
+
+
+def _flipped(content, share):
+    place = int(len(content) * share)
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [_cut, _flipped])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
-def test_damaged_checkpoint_is_told(tmp_path, share):
-    file = CheckpointFile(tmp_path, "me")
-    file.save({"model": {"a": torch.rand(1000)}})
-    content = file.path.read_bytes()
-    file.path.write_bytes(content[: int(len(content) * share)])
+def test_damaged_checkpoint_gives_way_to_the_one_before_it(tmp_path, damage, share):
+    checkpoints = Checkpoints(tmp_path, "me")
+    for step in (1, 2):
+        checkpoints.save(step, {"step": step, "model": {"a": torch.rand(1000)}})
+    newest, oldest = checkpoints.files()
+    newest.write_bytes(damage(newest.read_bytes(), share))
+    assert checkpoints.load()["step"] == 1
+    oldest.write_bytes(damage(oldest.read_bytes(), share))
     with pytest.raises(UserError, match="no complete checkpoint"):
-        file.load()
+        checkpoints.load()

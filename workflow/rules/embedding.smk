@@ -48,7 +48,7 @@ rule backbone_train:
         code=code_of("backbone"),
         state=lambda wildcards: LAYOUT.state("backbone", wildcards.variant),
     shell:
-        "mutdet backbone --tiles {input.tiles:q} --probe {input.probe:q} --output {output.backbone:q} --log {output.log:q}"
+        "exec mutdet backbone --tiles {input.tiles:q} --probe {input.probe:q} --output {output.backbone:q} --log {output.log:q}"
         " --state {params.state:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 

@@ -1,4 +1,5 @@
 # pretrain and finetune. What a stopped training resumes from lies in state/, undeclared, so that Snakemake does not delete it.
+# `exec`: a scheduler's signal reaches the training itself, which then saves its state.
 
 
 rule pretrain:
@@ -21,8 +22,9 @@ rule pretrain:
         code=code_of("pretrain"),
         tables=lambda wildcards, input: f"--tiles {input.get('tiles', '')} --pseudo-labels {input.get('pseudo_labels', '')}",
         state=lambda wildcards: LAYOUT.state("pretrain", wildcards.variant),
+        launcher=lambda wildcards: LAYOUT.launcher("pretrain", wildcards.variant),
     shell:
-        "mutdet pretrain {params.tables} --backbone {input.backbone:q} --output {output.detector:q} --log {output.log:q}"
+        "exec {params.launcher} pretrain {params.tables} --backbone {input.backbone:q} --output {output.detector:q} --log {output.log:q}"
         " --state {params.state:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -50,6 +52,7 @@ rule finetune:
         settings=settings_of("finetune"),
         code=code_of("finetune"),
         state=lambda wildcards: LAYOUT.state("finetune", wildcards.variant),
+        launcher=lambda wildcards: LAYOUT.launcher("finetune", wildcards.variant),
     shell:
-        "mutdet finetune --tiles {input.tiles:q} --images {input.images:q} --labels {input.labels:q} --detector {input.detector:q}"
+        "exec {params.launcher} finetune --tiles {input.tiles:q} --images {input.images:q} --labels {input.labels:q} --detector {input.detector:q}"
         " --output {output.detector:q} --log {output.log:q} --state {params.state:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -41,6 +41,11 @@ class Photometry:
         """Parameters of several views together."""
         return cls(*(torch.stack([getattr(view, name) for view in views]) for name in cls.__dataclass_fields__))
 
+    @classmethod
+    def join(cls, groups: Sequence["Photometry"]) -> Self:
+        """Parameters of groups of views, one group after the other."""
+        return cls(*(torch.cat([getattr(group, name) for group in groups]) for name in cls.__dataclass_fields__))
+
     def part(self, rows: slice) -> "Photometry":
         """Parameters of some of the views."""
         return Photometry(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
@@ -95,7 +100,7 @@ def _apply(images: Tensor, chosen: Tensor, operation: Callable[[Tensor, Tensor],
     rows = chosen.nonzero()[:, 0]
     if len(rows):
         places = rows.to(images.device)
-        images[places] = operation(images[places], values[rows].to(images.device))
+        images[places] = operation(images[places], values[rows].to(images))
 
 
 def _blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:

@@ -27,4 +27,5 @@ class AlignDetPretrainSettings(PseudoLabelPretrainSettings):
     momentum: Fraction = Field(0.996, description="Share that the averaged detector keeps at first; rises to 1 along half a cosine.")
     projection: int = Field(256, description="Length of the vectors that are contrasted.", ge=2)
     temperature: float = Field(0.5, description="Temperature of the contrast.", gt=0.0)
+    gather_negatives: bool = Field(True, description="Whether objects on all processes of a training are negatives, not those on one alone.")
     contrast_weight: float = Field(1.0, description="Weight of the contrast in every decoder layer.", ge=0.0)

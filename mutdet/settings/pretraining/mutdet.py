@@ -27,6 +27,7 @@ class MutdetPretrainSettings(PseudoLabelPretrainSettings):
     )
     embedding_width: int = Field(1024, description="Hidden width of the perceptron that turns tokens into embeddings.", ge=8)
     temperature: float = Field(0.2, description="Temperature of the contrastive alignment.", gt=0.0)
+    gather_negatives: bool = Field(True, description="Whether objects on all processes of a training are negatives, not those on one alone.")
     alignment_weight: float = Field(1.0, description="Weight of each term of the alignment.", ge=0.0)
 
     @property

@@ -23,7 +23,7 @@ from mutdet.stages import backbone as stage
 from mutdet.tables import tiles
 from mutdet.tables.write import write_table
 from mutdet.training import self_supervised
-from mutdet.training.state import CheckpointFile
+from mutdet.training.state import Checkpoints
 
 COMMON = {
     "architecture": "resnet18",
@@ -109,18 +109,18 @@ def test_two_runs_are_equal_whatever_the_shards(method, drawn, tmp_path):
 def test_resumed_training_equals_an_uninterrupted_one(method, drawn, tmp_path, monkeypatch):
     settings = settings_of(method, checkpoint_minutes=1e-9)
     whole = train(tmp_path / "whole", drawn.tiles, settings)
-    save = CheckpointFile.save
+    save = Checkpoints.save
 
-    def stop_after_saving(self, content):
-        save(self, content)
-        if content["step"] == 2:
+    def stop_after_saving(self, step, content):
+        save(self, step, content)
+        if step == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(CheckpointFile, "save", stop_after_saving)
+    monkeypatch.setattr(Checkpoints, "save", stop_after_saving)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", drawn.tiles, settings)
     assert not (tmp_path / "parts" / "backbone.safetensors").exists()
-    monkeypatch.setattr(CheckpointFile, "save", save)
+    monkeypatch.setattr(Checkpoints, "save", save)
     assert train(tmp_path / "parts", drawn.tiles, settings) == whole
 
 
@@ -195,12 +195,12 @@ def test_a_batch_of_one_is_refused(changes):
 def test_a_wrong_checkpoint_is_refused(drawn, tmp_path):
     settings = settings_of(iterations=1)
     train(tmp_path, drawn.tiles, settings)
-    (checkpoint,) = (tmp_path / "state").glob("*/checkpoint.pt")
+    (checkpoint,) = (tmp_path / "state").glob("*/checkpoint-*.pt")
     content = checkpoint.read_bytes()
     checkpoint.write_bytes(content[:1000])
     with pytest.raises(UserError, match="no complete checkpoint"):
         train(tmp_path, drawn.tiles, settings)
-    torch.save({"identity": "another"}, checkpoint)
+    Checkpoints(checkpoint.parent, "another").save(1, {})
     with pytest.raises(UserError, match="other settings or data"):
         train(tmp_path, drawn.tiles, settings)
 
