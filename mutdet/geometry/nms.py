@@ -1,15 +1,16 @@
 """Greedy non-maximum suppression of rotated boxes; exact and deterministic."""
 
 import numpy as np
+import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from mutdet.geometry.iou import overlapping_pairs, rotated_iou_pairs
+from mutdet.geometry.iou import rotated_iou_pairs
 from mutdet.geometry.polygons import Array, horizontal_boxes
 from mutdet.geometry.rotated_boxes import as_boxes, corners
 
 Indices = NDArray[np.intp]
 _BOXES_PER_BLOCK = 128
-"""Boxes decided at a time: large enough to fill arrays, small enough that suppressed boxes are seldom compared."""
+"""Boxes decided at a time: many enough for a call, few enough that suppressed boxes are seldom compared."""
 _MARGIN = 1e-9
 """Keeps rounding from deciding on pairs right at the threshold."""
 
@@ -44,25 +45,30 @@ def batched_rotated_nms(boxes: ArrayLike, scores: ArrayLike, categories: ArrayLi
 
 
 def _greedy(boxes: Array, outlines: Array, threshold: float) -> Indices:
-    """Positions kept of boxes sorted by descending score, block by block: within a block one by one, then against all later boxes."""
-    waiting = np.arange(len(boxes))
-    kept: list[Indices] = []
-    while len(waiting):
-        block, later = waiting[:_BOXES_PER_BLOCK], waiting[_BOXES_PER_BLOCK:]
-        chosen = block[_keep_within(*_conflicts(boxes, outlines, block, block, threshold), len(block))]
-        kept.append(chosen)
-        _, suppressed = _conflicts(boxes, outlines, chosen, later, threshold)
-        waiting = np.delete(later, suppressed)
-    return np.concatenate(kept) if kept else waiting
+    """Positions kept of boxes sorted by descending score: block by block, each box against later ones that a spatial index finds near it."""
+    keep = np.ones(len(boxes), bool)
+    shapes = shapely.box(*outlines.T)
+    index = shapely.STRtree(shapes)
+    for start in range(0, len(boxes), _BOXES_PER_BLOCK):
+        block = start + np.flatnonzero(keep[start : start + _BOXES_PER_BLOCK])
+        near, columns = index.query(shapes[block])
+        rows = block[near]
+        later = (rows < columns) & keep[columns]
+        rows, columns = rows[later], columns[later]
+        possible = _may_exceed(boxes, outlines, rows, columns, threshold)
+        rows, columns = rows[possible], columns[possible]
+        conflict = rotated_iou_pairs(boxes[rows], boxes[columns]) > threshold
+        _suppress(keep, rows[conflict], columns[conflict])
+    return np.flatnonzero(keep)
 
 
-def _conflicts(boxes: Array, outlines: Array, first: Indices, second: Indices, threshold: float) -> tuple[Indices, Indices]:
-    """Positions within `first` and `second` of the pairs, the earlier box in `first`, that overlap by more than the threshold."""
-    rows, columns = overlapping_pairs(outlines[first], outlines[second])
-    possible = (first[rows] < second[columns]) & _may_exceed(boxes, outlines, first[rows], second[columns], threshold)
-    rows, columns = rows[possible], columns[possible]
-    conflict = rotated_iou_pairs(boxes[first[rows]], boxes[second[columns]]) > threshold
-    return rows[conflict], columns[conflict]
+def _suppress(keep: NDArray[np.bool_], rows: Indices, columns: Indices) -> None:
+    """Drop the columns of every row that is kept when its turn comes, in the order of rows."""
+    order = np.argsort(rows, kind="stable")
+    distinct, starts = np.unique(rows[order], return_index=True)
+    for row, first, last in zip(distinct, starts, [*starts[1:], len(rows)], strict=False):
+        if keep[row]:
+            keep[columns[order[first:last]]] = False
 
 
 def _may_exceed(boxes: Array, outlines: Array, a: Indices, b: Indices, threshold: float) -> NDArray[np.bool_]:
@@ -71,12 +77,3 @@ def _may_exceed(boxes: Array, outlines: Array, a: Indices, b: Indices, threshold
     sides = np.minimum(outlines[a, 2:], outlines[b, 2:]) - np.maximum(outlines[a, :2], outlines[b, :2])
     most = np.minimum(np.minimum(areas[a], areas[b]), sides[:, 0] * sides[:, 1])
     return most * (1 + threshold) >= threshold * (areas[a] + areas[b]) * (1 - _MARGIN)
-
-
-def _keep_within(rows: Indices, columns: Indices, count: int) -> NDArray[np.bool_]:
-    """[count] whether each box stays, given its conflicts (row suppresses column), sorted by row."""
-    keep = np.ones(count, bool)
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        if keep[row]:
-            keep[column] = False
-    return keep

@@ -5,12 +5,13 @@ DOTA's evaluation code (polyiou): a simple quadrilateral, convex or not, counts 
 of a self-intersecting one count with opposite signs.
 """
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
-_PAIRS_PER_BLOCK = 2048
-"""Sixteen edge pairs each: a temporary array of a block is 256 KiB and stays in the cache."""
 
 
 def as_polygons(polygons: ArrayLike) -> Array:
@@ -39,47 +40,25 @@ def horizontal_boxes(polygons: ArrayLike) -> Array:
 def intersection_areas(a: ArrayLike, b: ArrayLike) -> Array:
     """[M] common areas in square pixels of the quadrilaterals a[i] and b[i], both [M, 4, 2].
 
-    Integral of the product of the winding numbers. Exact up to rounding (relative to the area of the horizontal boxes) for
-    simple quadrilaterals; may be negative for self-intersecting ones. Not a number only where a corner is.
+    Integral of the product of the winding numbers: with each written as the signed sum of the strips below its edges, that is the sum over the
+    4 x 4 pairs of edges of the integral of min(y of an edge of a, y of an edge of b) over the x range that the two share. No point of
+    intersection is ever computed, so that near-identical, touching and degenerate shapes need no special case.
+
+    Exact up to rounding (relative to the area of the horizontal boxes) for simple quadrilaterals; may be negative for self-intersecting ones.
+    Not a number only where a corner is not finite.
     """
-    first, second = as_polygons(a), as_polygons(b)
+    first, second = np.ascontiguousarray(as_polygons(a)), np.ascontiguousarray(as_polygons(b))
     result = np.empty(len(first))
-    for start in range(0, len(first), _PAIRS_PER_BLOCK):
-        block = slice(start, start + _PAIRS_PER_BLOCK)
-        result[block] = _intersection_block(first[block], second[block])
+    _kernel()(first, second, result)
+    result[~(np.isfinite(first).all((1, 2)) & np.isfinite(second).all((1, 2)))] = np.nan
     return result
 
 
-def _intersection_block(a: Array, b: Array) -> Array:
-    """Sum over the 4 x 4 pairs of edges of the common area below both.
+@cache
+def _kernel() -> Any:
+    from mutdet.geometry import area_kernel
 
-    With the winding number written as the signed sum of the strips below the edges, the common area is the signed sum of the integrals of
-    min(y of an edge of a, y of an edge of b) over the x range that the two edges share. No point of intersection is ever
-    computed, so that near-identical, touching and degenerate shapes need no special case.
-    """
-    origin = a[:, :1]
-    sign = np.sign(signed_areas(a - origin)) * np.sign(signed_areas(b - origin))
-    left_a, right_a, y_a, slope_a, turn_a = (edges[:, None] for edges in _edges(a - origin))
-    left_b, right_b, y_b, slope_b, turn_b = (edges[None] for edges in _edges(b - origin))
-    left, right = np.maximum(left_a, left_b), np.minimum(right_a, right_b)
-    width = np.maximum(right - left, 0)
-    a_at_left, a_at_right = y_a + slope_a * (left - left_a), y_a + slope_a * (right - left_a)
-    gap_left, gap_right = y_b + slope_b * (left - left_b) - a_at_left, y_b + slope_b * (right - left_b) - a_at_right
-    below = np.minimum(gap_left, 0) + np.minimum(gap_right, 0)
-    spread = np.abs(gap_left) + np.abs(gap_right)
-    lowered = below * np.divide(below, spread, out=np.zeros_like(below), where=spread > 0)
-    strips = turn_a * turn_b * width * (a_at_left + a_at_right - lowered) / 2
-    return sign * strips.sum(axis=(0, 1))
-
-
-def _edges(polygons: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """Left x, right x, y at the left end, slope (0 where vertical) and direction (-1, 0, 1) of the edges, each [4, M]."""
-    start = polygons.transpose(1, 2, 0)
-    end = np.roll(start, -1, axis=0)
-    run, rise = end[:, 0] - start[:, 0], end[:, 1] - start[:, 1]
-    slope = np.divide(rise, run, out=np.zeros_like(run), where=run != 0)
-    y_at_left = np.where(run >= 0, start[:, 1], end[:, 1])
-    return np.minimum(start[:, 0], end[:, 0]), np.maximum(start[:, 0], end[:, 0]), y_at_left, slope, np.sign(run)
+    return area_kernel.intersection_areas
 
 
 def clip_areas(polygons: ArrayLike, x0: float, y0: float, x1: float, y1: float) -> Array:

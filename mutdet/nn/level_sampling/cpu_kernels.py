@@ -1,22 +1,15 @@
-"""The loops over samples, compiled by numba at their first use and kept beside this file."""
+"""The loops over samples."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
-import numba
 import numpy as np
 
+from mutdet.geometry.compilation import compiled
 
-def _compiled(function: Callable[..., None]) -> Any:
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz"}}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to keep compiled code in
-        return numba.njit(**options)(function)
+_FAST = {"contract", "reassoc", "nsz"}
 
 
-@_compiled
+@compiled(fastmath=_FAST)
 def sample(
     values: np.ndarray, levels: np.ndarray, locations: np.ndarray, weights: np.ndarray, result: np.ndarray, first: int, last: int
 ) -> None:  # pragma: no cover -- compiled
@@ -63,7 +56,7 @@ def sample(
                                 total[channel] += share * value[channel]
 
 
-@_compiled
+@compiled(fastmath=_FAST)
 def gradients(
     values: np.ndarray,
     levels: np.ndarray,
