@@ -19,7 +19,8 @@ def make_optimiser(model: nn.Module, slow: Collection[str], settings: TrainingSe
             names[name in slow].append(parameter)
     rates = {False: settings.learning_rate, True: settings.learning_rate * settings.slow_factor}
     groups = [{"params": parameters, "lr": rates[key], "initial_lr": rates[key]} for key, parameters in names.items() if parameters]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.999), weight_decay=settings.weight_decay)
+    fused = next(model.parameters()).device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(groups, betas=(0.9, 0.999), weight_decay=settings.weight_decay, fused=fused)
 
 
 def learning_rate_factor(step: int, steps: int, settings: TrainingSettings) -> float:

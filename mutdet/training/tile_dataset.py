@@ -17,6 +17,9 @@ from mutdet.training.objects import PackedObjects
 from mutdet.training.sampling import Draw
 from mutdet.training.tile_index import TileIndex
 
+KEPT_BYTES = 1 << 28
+"""Pixels that a process keeps."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -69,6 +72,9 @@ def collate(samples: Sequence[Sample]) -> Batch:
 class TileDataset(Dataset[Sample]):
     """Augmented tiles of a training; reads single tiles from the tables when they are asked for.
 
+    Decoded and resized tiles are kept as long as there is room, so that a small data set is decoded once; in one that does not fit, the tiles that came
+    first stay, for in a random order all are as likely to come again.
+
     What a draw gives depends on the seed, the pass over the data and the tile's id alone: not on worker, order or shard.
 
     Args:
@@ -81,6 +87,8 @@ class TileDataset(Dataset[Sample]):
     def __init__(self, index: TileIndex, objects: PackedObjects, settings: TrainingSettings, stage: str) -> None:
         self._index, self._objects, self._settings, self._stage = index, objects, settings, stage
         self._reader = index.reader(["image"])
+        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._room = KEPT_BYTES
 
     def __len__(self) -> int:
         return len(self._index)
@@ -88,10 +96,20 @@ class TileDataset(Dataset[Sample]):
     def __getitem__(self, draw: Draw) -> Sample:
         tile_id = self._index.tile_ids[draw.tile]
         objects = self._objects[draw.tile]
-        pixels = decode_image(self._reader[int(self._index.positions[draw.tile])]["image"], tile_id)
-        pixels, boxes = resize(pixels, objects.boxes, self._settings.image_size)
+        pixels, boxes = self._resized(draw.tile)
         generator = generator_for(self._settings.seed, self._stage, "flip", draw.epoch, tile_id)
         pixels, boxes = apply_flip(pixels, boxes, draw_flip(self._settings, generator))
         embeddings = None if objects.embeddings is None else torch.from_numpy(objects.embeddings)
         targets = Targets(torch.from_numpy(np.ascontiguousarray(boxes)), torch.from_numpy(objects.labels), embeddings)
         return tile_id, normalised(np.ascontiguousarray(pixels)), targets
+
+    def _resized(self, tile: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels [H, W, 3] and boxes [M, 5] of a tile at the size that the training sees."""
+        if tile in self._kept:
+            return self._kept[tile]
+        pixels = decode_image(self._reader[int(self._index.positions[tile])]["image"], self._index.tile_ids[tile])
+        found = resize(pixels, self._objects[tile].boxes, self._settings.image_size)
+        if found[0].nbytes <= self._room:
+            self._room -= found[0].nbytes
+            self._kept[tile] = found
+        return found

@@ -61,3 +61,17 @@ def test_batch_with_an_empty_tile(drawn):
     batch = collate([dataset[Draw(4, 0)], dataset[Draw(0, 0)]])
     assert [len(targets.boxes) for targets in batch.targets] == [0, 4]
     assert np.isfinite(batch.images.numpy()).all()
+
+
+def test_kept_tiles_change_nothing(drawn, monkeypatch):
+    draws = [Draw(tile, epoch) for epoch in range(3) for tile in range(4)]
+    monkeypatch.setattr("mutdet.training.tile_dataset.KEPT_BYTES", 0)
+    decoding = _dataset(drawn)
+    monkeypatch.setattr("mutdet.training.tile_dataset.KEPT_BYTES", 2 * 192 * 192 * 3)
+    keeping = _dataset(drawn)
+    for draw in draws:
+        (_, image, targets), (_, expected, wanted) = keeping[draw], decoding[draw]
+        assert torch.equal(image, expected)
+        assert torch.equal(targets.boxes, wanted.boxes)
+    assert sorted(keeping._kept) == [0, 1]
+    assert not decoding._kept
