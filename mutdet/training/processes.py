@@ -23,7 +23,7 @@ def training_device(runtime: Runtime, processes: int) -> Iterator[torch.device]:
         processes: number that the settings ask for.
 
     Raises:
-        UserError: another number was started.
+        UserError: another number was started, or this machine has fewer cards than processes.
     """
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != processes:
@@ -31,12 +31,13 @@ def training_device(runtime: Runtime, processes: int) -> Iterator[torch.device]:
             f"the settings ask for {processes} processes, but {started} were started",
             remedy=f"start with torchrun --standalone --nproc-per-node {processes} -m mutdet, or set processes to {started}",
         )
+    here, cards = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if runtime.device != "cpu" and 0 < cards < here:
+        raise UserError(f"{here} processes were started on a machine with {cards} graphics cards", remedy="give each a card: lower processes or raise nodes")
     device = prepare_device(runtime)
     if processes == 1:
         yield device
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
