@@ -46,7 +46,7 @@ def take_gpu(names: Sequence[str], folder: Path, poll_seconds: float = POLL_SECO
             if _lock(folder / f"{name}.lock"):
                 return place
         if not told:
-            log.info("all %d GPUs are taken (%s); waiting for one", len(names), ", ".join(_holder(folder / f"{name}.lock") for name in names))
+            log.info("every GPU is taken (%s); waiting for one", ", ".join(_holder(folder / f"{name}.lock") for name in names))
             told = True
         time.sleep(poll_seconds)
 

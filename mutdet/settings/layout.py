@@ -126,6 +126,10 @@ class Layout:
         """Threads of a training; they stand in its settings because sums depend on them."""
         return int(getattr(self.settings(stage, variant), "threads", 1))
 
+    def gpus(self, stage: str, variant: str) -> int:
+        """GPUs that a variant takes where there are any: one, or none if it has no use for it or the runtime settings say `cpu`."""
+        return int(self.config.runtime.device != "cpu" and getattr(self.settings(stage, variant), "uses_gpu", True))
+
     # Tables ----------------------------------------------------------------------------------------
 
     def tiles(self, dataset: str, split: str) -> list[Path]:

@@ -76,7 +76,7 @@ def test_a_process_that_waits_says_for_whom(takers):
     place(holder)
     told = takers.start("a", 0).communicate(timeout=60)[1]
     assert told.count("\n") == 1
-    assert f"all 1 GPUs are taken (process {holder.pid}); waiting for one" in told
+    assert f"every GPU is taken (process {holder.pid}); waiting for one" in told
 
 
 def test_a_killed_process_frees_its_gpu(takers):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real SLURM of two small nodes on this machine, for tests. Needs Debian or Ubuntu and root; needs no systemd and no cgroups.
+# A real SLURM of two nodes on this machine, for tests. Needs Debian or Ubuntu and root; needs no systemd and no cgroups.
 #   start_slurm.sh start    installs what is missing and returns once jobs can be submitted; ACCOUNTING=yes adds the database that `sacct` asks
 #   start_slurm.sh stop     ends every job and every daemon that it started
 set -euo pipefail
@@ -13,6 +13,9 @@ SOCKET=$HOME_OF_ALL/database/socket
 ACCOUNTING=${ACCOUNTING:-no}
 
 fail() { echo "start_slurm.sh: $*" >&2; exit 1; }
+
+# Exit status 77: nothing is wrong with the script, this machine will not do.
+unfit() { echo "start_slurm.sh: $*" >&2; exit 77; }
 
 # retry SECONDS COMMAND...
 retry() {
@@ -29,7 +32,7 @@ as_user() { local user=$1; shift; setpriv --reuid "$user" --regid "$user" --clea
 refuse_foreign_configuration() {
     local name
     for name in $LINKS; do
-        [ ! -e "$SYSTEM_ETC/$name" ] || [ "$(readlink "$SYSTEM_ETC/$name")" = "$ETC/$name" ] || fail "$SYSTEM_ETC/$name is not from this script; not touched"
+        [ ! -e "$SYSTEM_ETC/$name" ] || [ "$(readlink "$SYSTEM_ETC/$name")" = "$ETC/$name" ] || unfit "$SYSTEM_ETC/$name is not from this script; not touched"
     done
 }
 
@@ -38,9 +41,9 @@ install_packages() {
     [ "$ACCOUNTING" = no ] || packages="$packages slurmdbd mariadb-server"
     # shellcheck disable=SC2086
     dpkg --status $packages >/dev/null 2>&1 && return
-    apt-get update -qq
+    apt-get update -qq || unfit "apt-get cannot fetch its lists"
     # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $packages >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $packages >/dev/null || unfit "apt-get cannot install $packages"
 }
 
 make_folders() {
@@ -76,13 +79,16 @@ AccountingStoragePort=17819
 GresTypes=gpu
 SlurmdParameters=config_overrides
 ReturnToService=2
+# Seconds between the signals of a time limit, and before a job of a lost node starts again.
 KillWait=2
+AuthInfo=cred_expire=5
 MinJobAge=300
 CONF
+    # More processors than there are: a group of four jobs must fit on a node.
     for node in $NODES; do
         port=$((port + 1))
         mkdir -p "$HOME_OF_ALL/spool-$node"
-        echo "NodeName=$node NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$port CPUs=2 RealMemory=200000 Gres=gpu:1"
+        echo "NodeName=$node NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$port CPUs=4 RealMemory=200000 Gres=gpu:1"
     done >> "$ETC/slurm.conf"
     printf 'PartitionName=%s Nodes=ALL MaxTime=1-00:00:00\n' cpu gpu >> "$ETC/slurm.conf"
     # Any device file passes for a GPU: a job gets CUDA_VISIBLE_DEVICES, and PyTorch finds none.
@@ -156,7 +162,6 @@ start_slurm() {
 }
 
 end_jobs() {
-    timeout 5 scancel --full --state=PENDING,RUNNING >/dev/null 2>&1 || return 0
     timeout 5 scancel --user "$(id --user --name)" >/dev/null 2>&1 || return 0
     retry 15 sh -c '[ -z "$(squeue --noheader)" ]' || true
 }
@@ -180,8 +185,8 @@ stop() {
     done
 }
 
-[ "$(id --user)" = 0 ] || fail "needs root"
-command -v apt-get >/dev/null || fail "needs apt-get"
+[ "$(id --user)" = 0 ] || unfit "needs root"
+command -v apt-get >/dev/null || unfit "needs apt-get"
 case ${1:-} in
     start)
         refuse_foreign_configuration

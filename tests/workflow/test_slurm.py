@@ -1,0 +1,134 @@
+"""Runs through profiles/slurm on a real SLURM: the tables of a local run, whatever happens to jobs, nodes and Snakemake itself."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from slurm_cluster import Run, ask, set_profile, start_cluster, stop_cluster, wait_until
+from workflow_project import Project, new_project
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.workflow]
+
+HANG = """
+import sys
+import time
+from pathlib import Path
+
+if sys.orig_argv[2:4] == ["report", "tiles"] and not Path("hung").exists():
+    Path("hung").touch()
+    time.sleep(3600)
+"""
+"""Python reads a file of this name at its start: here it makes the first `mutdet report tiles` of a project hang."""
+
+SLOW = """
+import sys
+import time
+from pathlib import Path
+
+if sys.orig_argv[2:3] == ["masks"] and not Path("quick").exists():
+    Path(f"started-{time.monotonic_ns()}").touch()
+    time.sleep(20)
+"""
+"""And this makes every `mutdet masks` slow until there is a file `quick`."""
+
+
+def results(project: Project) -> dict[str, bytes]:
+    root = project.folder / "results/tiny"
+    files = [path for kind in ("parquet", "safetensors", "csv", "tex") for path in root.rglob(f"*.{kind}")]
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def assert_equal(found: Project, expected: Project) -> None:
+    ours, other = results(found), results(expected)
+    assert ours.keys() == other.keys()
+    assert [name for name in ours if ours[name] != other[name]] == []
+
+
+def one_experiment(config: dict) -> None:
+    """Leave the baseline out: it takes a third of the jobs and shows nothing more here."""
+    del config["pretrain"]["none"], config["finetune"]["none-0"]
+    config["tables"]["main"]["experiments"].remove("none-0")
+
+
+def squeue(profile: dict) -> None:
+    profile["slurm-status-command"] = "squeue"
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> Project:
+    """The run that others must equal, made without SLURM."""
+    project = new_project(tmp_path_factory.mktemp("local"))
+    project.configure(one_experiment)
+    project.snakemake()
+    return project
+
+
+@pytest.fixture(scope="module")
+def with_accounting() -> Iterator[None]:
+    start_cluster(accounting=True)
+    yield
+    stop_cluster()
+
+
+@pytest.fixture(scope="module")
+def without_accounting() -> Iterator[None]:
+    start_cluster(accounting=False)
+    yield
+    stop_cluster()
+
+
+@pytest.fixture
+def without_masks(local, tmp_path) -> Project:
+    """A finished run whose masks are gone, on a site without accounting."""
+    project = local.copy(tmp_path / "project")
+    shutil.rmtree(project.folder / "results/tiny/masks")
+    (project.folder / "sitecustomize.py").write_text(SLOW)
+    set_profile(project, squeue)
+    return project
+
+
+def slow_masks_run(project: Project) -> bool:
+    return len(list(project.folder.glob("started-*"))) == 2
+
+
+def test_a_whole_run_equals_a_local_one_though_a_job_hangs_at_first(local, with_accounting, tmp_path):
+    def site(profile: dict) -> None:
+        profile["default-resources"]["slurm_account"] = "lab"
+        profile["set-resources"]["report_tiles"]["runtime"] = "attempt"
+
+    project = new_project(tmp_path)
+    project.configure(one_experiment)
+    set_profile(project, site)
+    (project.folder / "sitecustomize.py").write_text(HANG)
+    Run(project).finish(seconds=360)
+    assert_equal(project, local)
+    assert "Nothing to be done" in project.snakemake().stderr
+    jobs = [line.split("|") for line in ask("sacct", "-X", "--noheader", "--parsable2", "--format=State,TimelimitRaw,Account,AllocTRES,Comment")]
+    assert {account for _, _, account, _, _ in jobs} == {"lab"}
+    assert sorted((state, minutes) for state, minutes, _, _, comment in jobs if "report_tiles" in comment) == [("COMPLETED", "2"), ("TIMEOUT", "1")]
+    assert {comment.split("_")[1] for _, _, _, resources, comment in jobs if "gres/gpu=1" in resources} == {"embed", "pretrain", "finetune", "detect"}
+
+
+def test_jobs_of_a_lost_node_run_on_another(without_accounting, without_masks, local):
+    run = Run(without_masks, "--until", "boxes")
+    wait_until(lambda: slow_masks_run(without_masks), "both jobs of masks run")
+    (without_masks.folder / "quick").touch()
+    nodes = set(ask("squeue", "--noheader", "--states=RUNNING", "--format=%N"))
+    lost = nodes.pop()
+    ask("scontrol", "update", f"nodename={lost}", "state=down", "reason=test")
+    run.finish(seconds=180)
+    ask("scontrol", "update", f"nodename={lost}", "state=resume")
+    assert_equal(without_masks, local)
+
+
+def test_a_killed_snakemake_goes_on_beside_its_old_jobs(without_accounting, without_masks, local):
+    first = Run(without_masks, "--until", "boxes")
+    wait_until(lambda: slow_masks_run(without_masks), "both jobs of masks run")
+    first.process.kill()
+    first.process.wait()
+    (without_masks.folder / "quick").touch()
+    without_masks.snakemake("--unlock")
+    Run(without_masks, "--until", "boxes").finish(seconds=180)
+    wait_until(lambda: not ask("squeue", "--noheader"), "the old jobs have ended")
+    assert_equal(without_masks, local)
+    assert not without_masks.planned("--until", "boxes")
