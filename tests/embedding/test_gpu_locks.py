@@ -1,5 +1,6 @@
 """Which process gets which GPU. No GPU is needed: names stand for them."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -68,7 +69,7 @@ def test_eight_processes_on_four_gpus_never_share_one(takers):
     assert sum(map(len, held.values())) == 8
     for spans in held.values():
         spans.sort()
-        assert all(earlier[1] <= later[0] for earlier, later in zip(spans, spans[1:], strict=False))
+        assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans))
 
 
 def test_a_process_that_waits_says_for_whom(takers):

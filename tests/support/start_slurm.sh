@@ -78,7 +78,7 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort=17819
 GresTypes=gpu
 SlurmdParameters=config_overrides
-ReturnToService=2
+ReturnToService=1
 # Seconds between the signals of a time limit, and before a job of a lost node starts again.
 KillWait=2
 AuthInfo=cred_expire=5

@@ -113,11 +113,13 @@ def test_jobs_of_a_lost_node_run_on_another(without_accounting, without_masks, l
     run = Run(without_masks, "--until", "boxes")
     wait_until(lambda: slow_masks_run(without_masks), "both jobs of masks run")
     (without_masks.folder / "quick").touch()
-    nodes = set(ask("squeue", "--noheader", "--states=RUNNING", "--format=%N"))
-    lost = nodes.pop()
+    lost = ask("squeue", "--noheader", "--states=RUNNING", "--format=%N")[0]
     ask("scontrol", "update", f"nodename={lost}", "state=down", "reason=test")
-    run.finish(seconds=180)
-    ask("scontrol", "update", f"nodename={lost}", "state=resume")
+    try:
+        run.finish(seconds=180)
+    finally:
+        ask("scontrol", "update", f"nodename={lost}", "state=resume")
+    assert lost not in ask("squeue", "--noheader", "--states=COMPLETED", "--format=%N")
     assert_equal(without_masks, local)
 
 
