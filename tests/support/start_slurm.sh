@@ -76,6 +76,8 @@ SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=2
 AccountingStorageType=$storage
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=17819
+AccountingStorageTRES=gres/gpu
+AccountingStoreFlags=job_comment
 GresTypes=gpu
 SlurmdParameters=config_overrides
 ReturnToService=1
