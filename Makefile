@@ -19,7 +19,7 @@ test-all: $(INSTALLED)
 
 # Installs SLURM from Debian's packages and starts it: as root, on a machine made for it. Interrupted after the time, Snakemake cancels its jobs.
 test-slurm: $(INSTALLED)
-	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 timeout -k 5 -s INT 1200 $(BIN)/pytest -m slurm -rs --durations=5 || \
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 MUTDET_TEST_SLURM=1 timeout -k 5 -s INT 1200 $(BIN)/pytest -m slurm -rs --durations=5 || \
 		{ tests/support/start_slurm.sh stop; exit 1; }
 
 lint: $(INSTALLED)

@@ -52,8 +52,7 @@ make_folders() {
 }
 
 write_slurm_conf() {
-    local storage=accounting_storage/none node port=17820
-    [ "$ACCOUNTING" = no ] || storage=accounting_storage/slurmdbd
+    local node port=17820
     cat > "$ETC/slurm.conf" <<CONF
 ClusterName=mutdet
 SlurmctldHost=$(hostname -s)(127.0.0.1)
@@ -73,11 +72,6 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=2
-AccountingStorageType=$storage
-AccountingStorageHost=127.0.0.1
-AccountingStoragePort=17819
-AccountingStorageTRES=gres/gpu
-AccountingStoreFlags=job_comment
 GresTypes=gpu
 SlurmdParameters=config_overrides
 ReturnToService=1
@@ -85,6 +79,13 @@ ReturnToService=1
 KillWait=2
 AuthInfo=cred_expire=5
 MinJobAge=300
+CONF
+    [ "$ACCOUNTING" = no ] || cat >> "$ETC/slurm.conf" <<CONF
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort=17819
+AccountingStorageTRES=gres/gpu
+AccountingStoreFlags=job_comment
 CONF
     # More processors than there are: a group of four jobs must fit on a node.
     for node in $NODES; do
