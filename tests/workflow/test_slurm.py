@@ -113,6 +113,7 @@ def test_a_whole_run_equals_a_local_one_though_a_job_hangs_at_first(with_account
     jobs = [line.split("|") for line in ask("sacct", "-X", "--noheader", "--parsable2", "--format=State,TimelimitRaw,Account,AllocTRES,Comment")]
     assert {account for _, _, account, _, _ in jobs} == {"lab"}
     assert sorted((state, minutes) for state, minutes, _, _, comment in jobs if "report_tiles" in comment) == [("COMPLETED", "2"), ("TIMEOUT", "1")]
+    assert not [comment for *_, comment in jobs if comment.startswith(("rule_backbone", "rule_tables_fill", "rule_report_page"))]
     assert {comment.split("_")[1] for _, _, _, resources, comment in jobs if "gres/gpu=1" in resources} == {"embed", "pretrain", "finetune", "detect"}
 
 
