@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all test-slurm lint format clean
 
 demo: $(INSTALLED)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores all
@@ -16,6 +16,11 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest
+
+# Installs SLURM from Debian's packages and starts it: as root, on a machine made for it. Interrupted after the time, Snakemake cancels its jobs.
+test-slurm: $(INSTALLED)
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 MUTDET_TEST_SLURM=1 timeout -k 5 -s INT 1200 $(BIN)/pytest -m slurm -rs --durations=5 || \
+		{ tests/support/start_slurm.sh stop; exit 1; }
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check mutdet tests benchmarks

@@ -1,5 +1,6 @@
 """MutDet from images to report. `snakemake --cores all` runs config/config.yaml; --configfile names another."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -47,6 +48,15 @@ localrules:
     all,
     stages,
     tables,
+
+
+# Seconds each, less than the submission of a job; and `backbone` may have to reach the internet.
+if os.environ.get("MUTDET_SUBMIT_ALL") != "1":
+
+    localrules:
+        backbone,
+        tables_fill,
+        report_page,
 
 
 rule all:

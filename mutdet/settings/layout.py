@@ -18,6 +18,7 @@ from mutdet.settings.datasets import (
     list_scenes,
     select_images,
     shard_name,
+    shard_of,
 )
 from mutdet.settings.errors import UserError
 from mutdet.settings.fingerprint import code_fingerprint
@@ -37,6 +38,9 @@ class Layout:
         self.root = Path("results") / config.run
         self.shards = [shard_name(i, config.shards) for i in range(config.shards)]
         self._sources: dict[str, list[SourceImage]] = {}
+        # Rules ask once for each job, and there may be thousands of jobs and of images.
+        self._source_files: dict[tuple[str, Split], list[dict[str, list[Path]]]] = {}
+        self._codes: dict[tuple[str, str], str] = {}
 
     # What decides a rule's output ---------------------------------------------------------------
 
@@ -58,7 +62,10 @@ class Layout:
 
     def code(self, stage: str, variant: str) -> str:
         """Fingerprint of the code that a stage runs under a variant's settings."""
-        return code_fingerprint([*STAGES[stage].modules(self.settings(stage, variant)), *self._detector_modules(stage, variant)])
+        if (stage, variant) not in self._codes:
+            modules = [*STAGES[stage].modules(self.settings(stage, variant)), *self._detector_modules(stage, variant)]
+            self._codes[stage, variant] = code_fingerprint(modules)
+        return self._codes[stage, variant]
 
     # Data sets -----------------------------------------------------------------------------------
 
@@ -102,10 +109,9 @@ class Layout:
 
     def source_files(self, dataset: str, split: Split, shard: str) -> dict[str, list[Path]]:
         """Image and label files that a shard of a split is cut from; an unlabelled split reads no label."""
-        number = self.shards.index(shard)
-        chosen = select_images(self.sources(dataset), split, number, self.config.shards)
-        labels = chosen if split in labelled_splits(self.sources(dataset)) else []
-        return {"images": [source.path for source in chosen], "labels": [source.label for source in labels if source.label is not None]}
+        if (dataset, split) not in self._source_files:
+            self._source_files[dataset, split] = self._files_of_shards(dataset, split)
+        return self._source_files[dataset, split][self.shards.index(shard)]
 
     def all_source_files(self, dataset: str) -> dict[str, list[Path]]:
         """Every image and label file of a data set."""
@@ -131,6 +137,10 @@ class Layout:
             return f"torchrun --standalone --nproc-per-node {processes} -m mutdet"
         meeting = '--rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$(scontrol show hostnames | head -n 1):$((20000 + SLURM_JOB_ID % 10000))"'
         return f"srun --ntasks {nodes} --ntasks-per-node 1 torchrun --nnodes {nodes} --nproc-per-node {processes // nodes} {meeting} -m mutdet"
+
+    def gpus(self, stage: str, variant: str) -> int:
+        """GPUs that a variant takes where there are any: one, or none if it has no use for it or the runtime settings say `cpu`."""
+        return int(self.config.runtime.device != "cpu" and getattr(self.settings(stage, variant), "uses_gpu", True))
 
     # Tables ----------------------------------------------------------------------------------------
 
@@ -239,6 +249,17 @@ class Layout:
     def report(self) -> Path:
         """The page."""
         return self.root / "report" / "index.html"
+
+    def _files_of_shards(self, dataset: str, split: Split) -> list[dict[str, list[Path]]]:
+        """What `source_files` returns for each shard, in the order of the shards."""
+        labelled = split in labelled_splits(self.sources(dataset))
+        files: list[dict[str, list[Path]]] = [{"images": [], "labels": []} for _ in self.shards]
+        for source in select_images(self.sources(dataset), split):
+            shard = files[shard_of(source.image_id, self.config.shards)]
+            shard["images"].append(source.path)
+            if labelled and source.label is not None:
+                shard["labels"].append(source.label)
+        return files
 
     # What a stage takes from other sections ----------------------------------------------------------
 

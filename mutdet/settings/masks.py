@@ -1,7 +1,7 @@
 """Settings and files of stage masks: class-agnostic masks of a tile."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -11,8 +11,13 @@ from mutdet.settings.registries import MASK_GENERATORS
 
 
 class MaskGeneratorSettings(Settings):
-    """What the settings of every mask generator have; each narrows `generator` to its own name."""
+    """What the settings of every mask generator have; each narrows `generator` to its own name.
 
+    Attributes:
+        uses_gpu: whether the generator has a network, which a GPU would run.
+    """
+
+    uses_gpu: ClassVar[bool] = True
     generator: str = Field(description="Mask generator, by its name in the registry.")
 
 

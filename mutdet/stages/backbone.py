@@ -4,8 +4,9 @@ Knows no method: what trains reaches this module through the registry alone, so 
 fingerprint of the variants that it trains and of no other.
 """
 
+import torch
+
 from mutdet.embedding.backbones import save_backbone
-from mutdet.embedding.devices import prepare_device
 from mutdet.settings.backbone import BackboneFiles, BackboneMethodSettings
 from mutdet.settings.base import Runtime
 from mutdet.settings.registries import BACKBONE_METHODS, load
@@ -14,7 +15,7 @@ from mutdet.tables.write import write_provenance
 
 def run(files: BackboneFiles, settings: BackboneMethodSettings, runtime: Runtime) -> None:
     """Make the backbone that the method names and save it under torchvision's tensor names."""
-    prepare_device(runtime)
+    torch.set_num_threads(1)
     backbone = load(BACKBONE_METHODS, settings.method)(settings, files, runtime)
     save_backbone(files.output, backbone, settings.method)
     parameters = sum(parameter.numel() for parameter in backbone.parameters())

@@ -20,7 +20,7 @@ _COLUMNS = ["tile_id", "image"]
 
 def run(files: MasksFiles, settings: MasksSettings, runtime: Runtime) -> None:
     """Find the masks of every tile, one decode each; rows in the order of the tiles, then by falling predicted IoU."""
-    device = prepare_device(runtime)
+    device = prepare_device(runtime if settings.uses_gpu else Runtime(device="cpu"))
     generator: MaskGenerator = load(MASK_GENERATORS, settings.generator)(settings, device)
     total = open_table(files.tiles, _COLUMNS).metadata.num_rows
     empty = 0

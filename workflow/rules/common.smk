@@ -31,6 +31,11 @@ def weights_of(stage):
     return lambda wildcards: LAYOUT.weights(stage, wildcards.variant)
 
 
+def gpus_of(stage):
+    """GPUs that the rule's variant may use: counted against `--resources gpu=N` on one machine, asked for on a cluster."""
+    return lambda wildcards: LAYOUT.gpus(stage, wildcards.variant)
+
+
 def one_of(variants):
     """Pattern that fits these variants' names alone."""
     return "|".join(map(re.escape, variants)) or "(?!)"

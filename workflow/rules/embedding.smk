@@ -42,6 +42,7 @@ rule backbone_train:
         ENVIRONMENT
     threads: lambda wildcards: LAYOUT.threads("backbone", wildcards.variant)
     resources:
+        gpu=gpus_of("backbone"),
         mem_mb=8000,
     params:
         settings=settings_of("backbone"),
@@ -66,6 +67,7 @@ rule embed:
     conda:
         ENVIRONMENT
     resources:
+        gpu=gpus_of("embed"),
         mem_mb=4000,
     params:
         settings=settings_of("embed"),

@@ -14,6 +14,7 @@ rule masks:
     conda:
         ENVIRONMENT
     resources:
+        gpu=gpus_of("masks"),
         mem_mb=4000,
     params:
         settings=settings_of("masks"),

@@ -16,6 +16,7 @@ rule detect_tiles:
     conda:
         ENVIRONMENT
     resources:
+        gpu=gpus_of("detect tiles"),
         mem_mb=4000,
     params:
         settings=settings_of("detect tiles"),

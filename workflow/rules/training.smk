@@ -16,6 +16,7 @@ rule pretrain:
         ENVIRONMENT
     threads: lambda wildcards: LAYOUT.threads("pretrain", wildcards.variant)
     resources:
+        gpu=gpus_of("pretrain"),
         mem_mb=8000,
     params:
         settings=settings_of("pretrain"),
@@ -47,6 +48,7 @@ rule finetune:
         ENVIRONMENT
     threads: lambda wildcards: LAYOUT.threads("finetune", wildcards.variant)
     resources:
+        gpu=gpus_of("finetune"),
         mem_mb=8000,
     params:
         settings=settings_of("finetune"),

@@ -1,6 +1,6 @@
 """Settings of mask generator `random`."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,7 @@ from mutdet.settings.masks import MaskGeneratorSettings
 class RandomBoxesSettings(MaskGeneratorSettings):
     """Random rotated rectangles, whatever the image shows: the weakest source of proposals, for comparison."""
 
+    uses_gpu: ClassVar[bool] = False
     generator: Literal["random"] = Field("random", description="Random rectangles.")
     count: int = Field(30, ge=0, description="Rectangles of every tile.")
     shortest: float = Field(8.0, ge=4.0, description="Shortest side, tile pixels.")

@@ -1,6 +1,6 @@
 """Settings of mask generator `selective_search`."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from mutdet.settings.masks import MaskGeneratorSettings
 class SelectiveSearchSettings(MaskGeneratorSettings):
     """Selective search (Uijlings et al., IJCV 2013): horizontal boxes of segments merged from fine to coarse."""
 
+    uses_gpu: ClassVar[bool] = False
     generator: Literal["selective_search"] = Field("selective_search", description="Selective search, as DETReg and AlignDet use it.")
     strategy: Literal["fast", "quality"] = Field("fast", description="Colour spaces and merging strategies that are tried: some, or all.")
     base_k: int = Field(150, ge=1, description="Size of the first segments: larger k, larger segments.")
