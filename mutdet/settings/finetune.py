@@ -31,3 +31,8 @@ class FinetuneSettings(TrainingSettings):
     statistics_tiles: int = Field(
         200, description="Tiles from which the batch-norm statistics of a backbone that is not ImageNet's are estimated before the training.", ge=1
     )
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether anything is trained."""
+        return self.epochs != 0

@@ -127,20 +127,27 @@ class Layout:
         settings = self.settings(stage, variant)
         return int(getattr(settings, "threads", 1)) * int(getattr(settings, "processes", 1)) // int(getattr(settings, "nodes", 1))
 
+    def nodes(self, stage: str, variant: str) -> int:
+        """Machines over which a training is spread."""
+        return int(getattr(self.settings(stage, variant), "nodes", 1))
+
     def launcher(self, stage: str, variant: str) -> str:
         """Command that starts a training: `mutdet`, or torchrun where several processes train together, on every node of a SLURM job where these are more."""
         settings = self.settings(stage, variant)
-        processes, nodes = int(getattr(settings, "processes", 1)), int(getattr(settings, "nodes", 1))
+        processes, nodes = int(getattr(settings, "processes", 1)), self.nodes(stage, variant)
         if processes == 1 or getattr(settings, "epochs", None) == 0:
             return "mutdet"
         if nodes == 1:
-            return f"torchrun --standalone --nproc-per-node {processes} -m mutdet"
-        meeting = '--rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$(scontrol show hostnames | head -n 1):$((20000 + SLURM_JOB_ID % 10000))"'
-        return f"srun --ntasks {nodes} --ntasks-per-node 1 torchrun --nnodes {nodes} --nproc-per-node {processes // nodes} {meeting} -m mutdet"
+            return f"torchrun --standalone --nproc-per-node {processes} -m -- mutdet"
+        # The job's shell runs on the first of its nodes.
+        meeting = '--rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$(hostname):$((20000 + SLURM_JOB_ID % 10000))"'
+        return f"srun --ntasks {nodes} --ntasks-per-node 1 torchrun --nnodes {nodes} --nproc-per-node {processes // nodes} {meeting} -m -- mutdet"
 
     def gpus(self, stage: str, variant: str) -> int:
-        """GPUs that a variant takes where there are any: one, or none if it has no use for it or the runtime settings say `cpu`."""
-        return int(self.config.runtime.device != "cpu" and getattr(self.settings(stage, variant), "uses_gpu", True))
+        """GPUs that a variant takes where there are any: one for each process, or none if it has no use for it or the runtime settings say `cpu`."""
+        settings = self.settings(stage, variant)
+        useful = self.config.runtime.device != "cpu" and getattr(settings, "uses_gpu", True)
+        return int(getattr(settings, "processes", 1)) if useful else 0
 
     # Tables ----------------------------------------------------------------------------------------
 

@@ -29,29 +29,42 @@ from mutdet.training.tile_index import TileIndex
 
 def run(files: PretrainFiles, settings: PretrainSettings, runtime: Runtime) -> None:
     """Build the detector with the backbone's weights, let the method train it, and write it."""
-    with training_device(runtime, settings.processes if isinstance(settings, TrainedPretrainSettings) else 1) as device:
-        _run(files, settings, runtime, device)
-
-
-def _run(files: PretrainFiles, settings: PretrainSettings, runtime: Runtime, device: torch.device) -> None:
     method_class: type[PretrainingMethod] = load(PRETRAINING_METHODS, settings.method)
-    facts: dict[str, Any] = {"pretrain_method": settings.method, "backbone_method": read_metadata(files.backbone).get("method", "unknown")}
-    counts = {}
     if isinstance(settings, TrainedPretrainSettings):
-        index, objects = _read_objects(files, settings)
-        categories = method_class.categories(int(objects.labels.max(initial=0)) + 1)
-        method = _build(files, settings, method_class, categories).to(device)
-        log = _train(files, settings, runtime, method, index, objects)
-        facts["image_size"] = settings.image_size
-        counts = {"tiles": len(index), "objects": len(objects.boxes), "pseudo_classes": len(categories)}
+        with training_device(runtime, settings.processes) as device:
+            _run_training(files, settings, runtime, method_class, device)
     else:
         categories = method_class.categories(1)
-        method, log = _build(files, settings, method_class, categories), LogBook(1)
-    if rank():
-        return
-    save_detector(files.output, method.detector.cpu(), categories, facts)
+        _write(files, settings, _build(files, settings, method_class, categories), categories, LogBook(1))
+
+
+def _run_training(
+    files: PretrainFiles, settings: TrainedPretrainSettings, runtime: Runtime, method_class: type[PretrainingMethod], device: torch.device
+) -> None:
+    index, objects = _read_objects(files, settings)
+    categories = method_class.categories(int(objects.labels.max(initial=0)) + 1)
+    method = _build(files, settings, method_class, categories).to(device)
+    log = _train(files, settings, runtime, method, index, objects)
+    if rank() == 0:
+        counts = {"tiles": len(index), "objects": len(objects.boxes), "pseudo_classes": len(categories)}
+        _write(files, settings, method, categories, log, {"image_size": settings.image_size}, counts)
+
+
+def _write(
+    files: PretrainFiles,
+    settings: PretrainSettings,
+    method: PretrainingMethod,
+    categories: list[str],
+    log: LogBook,
+    facts: Mapping[str, Any] | None = None,
+    counts: Mapping[str, int] | None = None,
+) -> None:
+    """Write detector, log and provenance; `facts` go into the detector's header too."""
+    backbone = read_metadata(files.backbone).get("method", "unknown")
+    known = {"pretrain_method": settings.method, "backbone_method": backbone, **(facts or {})}
+    save_detector(files.output, method.detector.cpu(), categories, known)
     log.write(files.log)
-    write_provenance(files.output, settings=settings.model_dump(mode="json"), **facts, **counts)
+    write_provenance(files.output, settings=settings.model_dump(mode="json"), **known, **(counts or {}))
 
 
 def _build(files: PretrainFiles, settings: PretrainSettings, method_class: type[PretrainingMethod], categories: list[str]) -> PretrainingMethod:

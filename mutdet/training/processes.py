@@ -29,7 +29,7 @@ def training_device(runtime: Runtime, processes: int) -> Iterator[torch.device]:
     if started != processes:
         raise UserError(
             f"the settings ask for {processes} processes, but {started} were started",
-            remedy=f"start with torchrun --standalone --nproc-per-node {processes} -m mutdet, or set processes to {started}",
+            remedy=f"start with torchrun --standalone --nproc-per-node {processes} -m -- mutdet, or set processes to {started}",
         )
     here, cards = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
     if runtime.device != "cpu" and 0 < cards < here:

@@ -8,7 +8,11 @@ from workflow_project import REPOSITORY, Project, new_project
 
 pytestmark = [pytest.mark.workflow]
 PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
-RULES = {name for path in (REPOSITORY / "workflow/rules").glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
+RULES = {
+    name
+    for path in (REPOSITORY / "workflow/rules").glob("*.smk")
+    for name in re.findall(r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:", path.read_text(), re.MULTILINE)
+}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from safetensors.torch import load_file
 from slurm_cluster import Run, ask, set_profile, start_cluster, stop_cluster, wait_until
 from workflow_project import Project, new_project
 
@@ -142,3 +143,16 @@ def test_a_killed_snakemake_goes_on_beside_its_old_job(without_accounting, witho
     wait_until(lambda: not ask("squeue", "--noheader"), "the old job has ended")
     assert_equal(without_masks, local)
     assert not without_masks.planned("--until", "boxes")
+
+
+def test_a_training_on_two_nodes_gives_the_weights_of_one_process(without_accounting, local, tmp_path):
+    project = local.copy(tmp_path / "project")
+    set_profile(project, squeue)
+    set_profile(project, lambda profile: profile["set-resources"]["pretrain_nodes"].update(mem_mb=4000))
+    project.configure(lambda config: config["pretrain"]["mutdet"].update(processes=2, nodes=2))
+    project.configure(lambda config: config.update(runtime={"device": "cpu"}))
+    assert project.planned("--until", "pretrain_nodes") == {"pretrain_nodes": 1}
+    Run(project, "--until", "pretrain_nodes").finish(seconds=180)
+    expected, found = (load_file(run.folder / "results/tiny/pretrain/mutdet/detector.safetensors") for run in (local, project))
+    # AdamW takes whole steps along gradients that are zero but for rounding, such as those of key biases.
+    assert sum(int(((found[name] - tensor).abs() > 1e-6).sum()) for name, tensor in expected.items()) < 200

@@ -36,6 +36,19 @@ def gpus_of(stage):
     return lambda wildcards: LAYOUT.gpus(stage, wildcards.variant)
 
 
+def on_nodes(stage, several):
+    """Pattern that fits the variants whose training is spread over several machines, or all others."""
+    variants = getattr(CONFIG, stage)
+    return one_of(
+        [name for name in variants if (LAYOUT.nodes(stage, name) > 1) == several]
+    )
+
+
+def nodes_of(stage):
+    """Machines over which the variant's training is spread."""
+    return lambda wildcards: LAYOUT.nodes(stage, wildcards.variant)
+
+
 def one_of(variants):
     """Pattern that fits these variants' names alone."""
     return "|".join(map(re.escape, variants)) or "(?!)"

@@ -12,6 +12,8 @@ rule pretrain:
         f"{LOGS}/pretrain/{{variant}}.log",
     benchmark:
         f"{BENCHMARKS}/pretrain/{{variant}}.tsv"
+    wildcard_constraints:
+        variant=on_nodes("pretrain", False),
     conda:
         ENVIRONMENT
     threads: lambda wildcards: LAYOUT.threads("pretrain", wildcards.variant)
@@ -44,6 +46,8 @@ rule finetune:
         f"{LOGS}/finetune/{{variant}}.log",
     benchmark:
         f"{BENCHMARKS}/finetune/{{variant}}.tsv"
+    wildcard_constraints:
+        variant=on_nodes("finetune", False),
     conda:
         ENVIRONMENT
     threads: lambda wildcards: LAYOUT.threads("finetune", wildcards.variant)
@@ -58,3 +62,28 @@ rule finetune:
     shell:
         "exec {params.launcher} finetune --tiles {input.tiles:q} --images {input.images:q} --labels {input.labels:q} --detector {input.detector:q}"
         " --output {output.detector:q} --log {output.log:q} --state {params.state:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+# The same on several machines: `mpi` keeps Snakemake from starting the job through srun, because the training's own srun starts it on every machine.
+use rule pretrain as pretrain_nodes with:
+    wildcard_constraints:
+        variant=on_nodes("pretrain", True),
+    resources:
+        gpu=gpus_of("pretrain"),
+        mem_mb=8000,
+        mpi="srun",
+        nodes=nodes_of("pretrain"),
+        tasks=nodes_of("pretrain"),
+        tasks_per_gpu=0,
+
+
+use rule finetune as finetune_nodes with:
+    wildcard_constraints:
+        variant=on_nodes("finetune", True),
+    resources:
+        gpu=gpus_of("finetune"),
+        mem_mb=8000,
+        mpi="srun",
+        nodes=nodes_of("finetune"),
+        tasks=nodes_of("finetune"),
+        tasks_per_gpu=0,
