@@ -15,6 +15,7 @@ from mutdet.settings.errors import UserError
 from mutdet.settings.flags import SEPARATOR, Flag, choice_of, flags_of
 from mutdet.settings.messages import one_line
 from mutdet.settings.stages import COMMANDS, Stage
+from mutdet.tables.claims import claimed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +44,8 @@ def _run(stage: Stage, namespace: dict[str, Any]) -> None:
     member = _chosen_member(stage, given, flags)
     settings = stage.validate({**_unnamed_variants(stage, member), **given})
     module, _, function = stage.function.partition(":")
-    getattr(import_module(module), function)(files, settings, runtime)
+    with claimed(files.outputs()):
+        getattr(import_module(module), function)(files, settings, runtime)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,78 @@
+"""The hidden file beside an output that says who may write it, and what was written."""
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mutdet.tables.write_errors import write_errors_of
+
+_SUFFIX = ".claim"
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+"""What a file system answers that has no locks; a claim then still holds, but for the moment between look and rename."""
+
+
+class ClaimFile:
+    """An open and locked claim. It is changed in place, because a lock belongs to the file and not to its name."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self) -> dict[str, Any]:
+        """The claim; empty where there is none, or where a process was killed while it wrote it."""
+        self._file.seek(0)
+        return decoded(self._file.read())
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Replace the claim."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
+        self._file.flush()
+
+
+@contextmanager
+def opened(output: Path) -> Iterator[ClaimFile]:
+    """Open the claim of an output, made if missing, and lock it against every other process.
+
+    Raises:
+        UserError: the folder cannot be made or written.
+    """
+    with write_errors_of(output):
+        path = claim_path(output)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
+    with file:
+        _lock(file)
+        yield ClaimFile(file)
+
+
+def claim_path(output: Path) -> Path:
+    """Name of an output's claim."""
+    return output.with_name(f".{output.name}{_SUFFIX}")
+
+
+def claimed_output(name: str) -> str | None:
+    """Name of the output that a file of this name claims; nothing for other files."""
+    return name[1 : -len(_SUFFIX)] if name.startswith(".") and name.endswith(_SUFFIX) else None
+
+
+def decoded(content: bytes) -> dict[str, Any]:
+    """A claim from the bytes of its file; empty where they are none."""
+    try:
+        record = json.loads(content)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _lock(file: BinaryIO) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
