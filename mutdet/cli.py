@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import configure_logging, log
-from mutdet.settings.environment import handed_down
+from mutdet.settings.environment import handed_down, writes_outputs
 from mutdet.settings.errors import UserError
 from mutdet.settings.flags import SEPARATOR, Flag, choice_of, flags_of
 from mutdet.settings.messages import one_line
@@ -44,7 +44,7 @@ def _run(stage: Stage, namespace: dict[str, Any]) -> None:
     member = _chosen_member(stage, given, flags)
     settings = stage.validate({**_unnamed_variants(stage, member), **given})
     module, _, function = stage.function.partition(":")
-    with claimed(files.outputs()):
+    with claimed(files.outputs() if writes_outputs() else []):
         getattr(import_module(module), function)(files, settings, runtime)
 
 

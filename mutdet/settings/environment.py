@@ -33,5 +33,10 @@ def run_started() -> int:
     return int(os.environ.get(_STARTED, time.time_ns()))
 
 
+def writes_outputs() -> bool:
+    """Whether this process writes what its stage writes: of the processes that torchrun starts for one training the first does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _variable(name: str) -> str:
     return f"MUTDET_{name.upper()}"

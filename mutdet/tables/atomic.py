@@ -31,6 +31,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with claims.held():
                 move(temporary, path)
             claims.note(path)
+        except FileNotFoundError:
+            # Deleted by a successor, which tidies up: then the claim tells so.
+            with claims.held():
+                raise
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -25,7 +25,7 @@ from typing import Any
 from mutdet.settings.console import log
 from mutdet.settings.environment import run_started
 from mutdet.settings.errors import UserError
-from mutdet.tables.claim_file import opened
+from mutdet.tables.claim_file import opened, recorded
 from mutdet.tables.contents import contents_of
 from mutdet.tables.leftovers import Leftovers
 from mutdet.tables.processes import ProcessIdentity
@@ -58,15 +58,14 @@ class Claims:
         """
         record = {"holder": self._holder, "started": self._started, "process": self._process and asdict(self._process), "contents": None}
         for output in self._outputs:
-            # Not under the lock: a training that saves its checkpoint before it ends needs the lock for that.
             self._end_orphan(output)
             with opened(output) as file:
                 self._refuse_if_later(output, file.read())
                 file.write(record)
 
     def _end_orphan(self, output: Path) -> None:
-        with opened(output) as file:
-            record = file.read()
+        """Without the lock: a training that saves its checkpoint before it ends needs that, and a process may be stopped while it has it."""
+        record = recorded(output)
         self._refuse_if_later(output, record)
         process = ProcessIdentity(**record["process"]) if record.get("process") else None
         if process and process != self._process and process.is_running():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
-from mutdet.tables.claim_file import claim_path, claimed_output, decoded, opened
+from mutdet.tables.claim_file import claimed_output, opened, recorded
 from mutdet.tables.contents import contents_of, unchanged, untouched
 
 
@@ -21,7 +21,7 @@ def report_damaged(root: Path) -> list[Path]:
 
     Costs a small file to open for each output; an output is read only if its time stamp is not the recorded one.
     """
-    damaged = [output for output in _touched(root) if not unchanged(output, _recorded(output))]
+    damaged = [output for output in _touched(root) if not unchanged(output, _contents(output))]
     for output in damaged:
         log.warning("%s is not as it was written; a run will move it aside and make it again", output)
     return damaged
@@ -39,13 +39,13 @@ def _touched(root: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(root):
         for name in sorted(filter(None, map(claimed_output, names))):
             output = Path(folder, name)
-            contents = _recorded(output)
+            contents = _contents(output)
             if contents and not untouched(output, contents) and output.exists():
                 yield output
 
 
-def _recorded(output: Path) -> dict[str, tuple[int, int, str]]:
-    return decoded(claim_path(output).read_bytes()).get("contents") or {}
+def _contents(output: Path) -> dict[str, tuple[int, int, str]]:
+    return recorded(output).get("contents") or {}
 
 
 def _set_aside_where_allowed(output: Path) -> bool:

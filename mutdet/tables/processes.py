@@ -41,10 +41,11 @@ class ProcessIdentity:
         return start == self.start and state not in ("", "Z", "X")
 
     def end(self, grace_seconds: float) -> None:
-        """Ask it to end, and after some time make it end; one of another user goes on."""
+        """Ask it to end, also if it is stopped, and after some time make it end; one of another user goes on."""
         for number, patience in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, grace_seconds)):
             try:
                 os.kill(self.pid, number)
+                os.kill(self.pid, signal.SIGCONT)
             except (ProcessLookupError, PermissionError):
                 return
             until = time.monotonic() + patience
