@@ -12,7 +12,8 @@ from mutdet.settings.errors import UserError
 _ONLY_BY_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 _CODE = re.compile(r"\(os error (\d+)\)")
-_TORCH = "PytorchStreamWriter failed"
+_TORCH = re.compile(r"inline_container|PytorchStreamWriter|iostream error")
+"""What torch says when it cannot go on writing; it tells no reason."""
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def write_errors_of(path: Path, *names: Path) -> Iterator[None]:
         named = any(str(name) in str(error) for name in (path, *names, path.parent))
         if number in _ONLY_BY_WRITING or (number in _REFUSED and named):
             raise UserError(f"cannot be written: {os.strerror(number)}", file=path, remedy=_remedy(number)) from error
-        if _TORCH in str(error):
+        if _TORCH.search(str(error)):
             raise UserError("cannot be written, the disk may be full", file=path, remedy=_remedy(errno.ENOSPC)) from error
         raise
 

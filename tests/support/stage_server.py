@@ -2,8 +2,8 @@
 
 Reads a JSON request a line and answers with one: {"run": [flags], "folder", "log", "environment", "stop", "host"} with the child's number,
 {"wait": number} with its exit code, "killed", or "stopped". `stop` names a point at which the child stops itself: ["written", 2] before
-the second file's bytes are synced, ["synced", 2] after that, ["moving", 1] before the first gets its name, under the lock, ["named", 1] right after. `host` lets it believe that it
-runs on another host.
+the second file's bytes are synced, ["synced", 2] after that, ["moving", 1] before the first gets its name, under the lock, ["named", 1]
+right after. `host` lets it believe that it runs on another host.
 """
 
 import json
@@ -12,10 +12,9 @@ import signal
 import sys
 from importlib import import_module
 from itertools import count
-from pathlib import Path
 
 from mutdet import cli
-from mutdet.settings.registries import BACKBONE_METHODS, DETECTORS, LABEL_FORMATS, MASK_GENERATORS, PRETRAINING_METHODS, load
+from mutdet.settings import registries
 from mutdet.settings.stages import STAGES
 from mutdet.tables import atomic, processes
 
@@ -26,15 +25,15 @@ AFTER = ("synced", "named")
 def import_everything():
     for stage in STAGES.values():
         import_module(stage.function.partition(":")[0])
-    for registry, names in {
-        "BACKBONE_METHODS": ["checkpoint", "selfemd"],
-        "DETECTORS": list(DETECTORS),
-        "LABEL_FORMATS": ["dota"],
-        "MASK_GENERATORS": ["selective_search"],
-        "PRETRAINING_METHODS": ["none", "mutdet"],
-    }.items():
+    for registry, names in (
+        (registries.BACKBONE_METHODS, ["checkpoint", "selfemd"]),
+        (registries.DETECTORS, ["ars_detr"]),
+        (registries.LABEL_FORMATS, ["dota"]),
+        (registries.MASK_GENERATORS, ["selective_search"]),
+        (registries.PRETRAINING_METHODS, ["none", "mutdet"]),
+    ):
         for name in names:
-            load(globals()[registry], name)
+            registries.load(registry, name)
 
 
 def stop_at(point, number):
