@@ -46,7 +46,7 @@ class Claims:
         self._outputs = sorted({_absolute(path) for path in outputs})
         self._started = started
         self._holder = uuid.uuid4().hex
-        self._process = ProcessIdentity.current() if outputs else None
+        self._process = ProcessIdentity.of(os.getpid()) if outputs else None
         self._written: list[Path] = []
         self._leftovers = Leftovers()
 

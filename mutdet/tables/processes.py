@@ -28,10 +28,10 @@ class ProcessIdentity:
     start: str
 
     @classmethod
-    def current(cls) -> Self:
-        """This process; without /proc (macOS) one that nobody ever finds running."""
+    def of(cls, pid: int) -> Self:
+        """A process of this host; without /proc (macOS) one that nobody ever finds running."""
         boot, namespace = _host()
-        return cls(boot, namespace, os.getpid(), _state_and_start(os.getpid())[1])
+        return cls(boot, namespace, pid, _state_and_start(pid)[1])
 
     def is_running(self) -> bool:
         """Whether it is known to run: on this host, not ended. False of processes of other hosts."""
