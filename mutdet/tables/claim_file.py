@@ -25,8 +25,8 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 class ClaimFile:
     """An open and locked claim. It is changed in place, because a lock belongs to the file and not to its name."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, output: Path) -> None:
+        self._file, self._output = file, output
 
     def read(self) -> dict[str, Any]:
         """The claim; empty where there is none, or where a process was killed while it wrote it."""
@@ -34,11 +34,16 @@ class ClaimFile:
         return decoded(self._file.read())
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Replace the claim."""
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
-        self._file.flush()
+        """Replace the claim; in the place that it has, so that a full disk takes no claim away.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        with write_errors_of(self._output):
+            self._file.seek(0)
+            self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
+            self._file.truncate()
+            self._file.flush()
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def opened(output: Path) -> Iterator[ClaimFile]:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
     with file:
         _lock(file, output)
-        yield ClaimFile(file)
+        yield ClaimFile(file, output)
 
 
 def recorded(output: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -129,13 +129,16 @@ def claimed(outputs: Sequence[Path]) -> Iterator[None]:
     claims = Claims(outputs, run_started())
     claims.take()
     _current.append(claims)
-    finished = False
     try:
         yield
-        finished = True
+    except BaseException:
+        # What ended the stage is the thing to tell, not that its claim cannot be given up either.
+        with suppress(UserError):
+            claims.release(finished=False)
+        raise
     finally:
         _current.remove(claims)
-        claims.release(finished=finished)
+    claims.release(finished=True)
 
 
 def _absolute(path: Path) -> Path:
