@@ -13,6 +13,7 @@ from mutdet.settings.config import parse_config
 from mutdet.settings.environment import hand_down
 from mutdet.settings.errors import UserError
 from mutdet.settings.layout import PICTURES, Layout
+from mutdet.tables.damage import report_damaged, set_damaged_aside
 
 min_version("9.0")
 
@@ -30,9 +31,13 @@ try:
     if workflow.is_main_process:
         for _dataset in LAYOUT.config.datasets:
             LAYOUT.sources(_dataset)
+        if workflow.output_settings.dryrun:
+            report_damaged(LAYOUT.root)
+        else:
+            set_damaged_aside(LAYOUT.root)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-hand_down(LAYOUT.config.runtime)
+hand_down(LAYOUT.config.runtime, new_run=workflow.is_main_process)
 validate(config, "workflow/schemas/config.schema.json", set_default=False)
 
 

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import configure_logging, log
-from mutdet.settings.environment import handed_down
+from mutdet.settings.environment import handed_down, writes_outputs
 from mutdet.settings.errors import UserError
 from mutdet.settings.flags import SEPARATOR, Flag, choice_of, flags_of
 from mutdet.settings.messages import one_line
 from mutdet.settings.stages import COMMANDS, Stage
+from mutdet.tables.claims import claimed
 from mutdet.training.stopping import EXIT_CODE, StoppedError
 
 
@@ -47,7 +48,8 @@ def _run(stage: Stage, namespace: dict[str, Any]) -> None:
     member = _chosen_member(stage, given, flags)
     settings = stage.validate({**_unnamed_variants(stage, member), **given})
     module, _, function = stage.function.partition(":")
-    getattr(import_module(module), function)(files, settings, runtime)
+    with claimed(files.outputs() if writes_outputs() else []):
+        getattr(import_module(module), function)(files, settings, runtime)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.settings.detectors import DetectorSettings
 from mutdet.settings.errors import UserError
 from mutdet.settings.registries import DETECTORS, load
-from mutdet.tables.write import atomic_path
+from mutdet.tables.atomic import atomic_path
 
 FORMAT = "mutdet-detector-1"
 _REMEDY = "name a detector.safetensors written by mutdet pretrain, finetune or import-checkpoint"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mutdet.evaluation.objects import Detections
 from mutdet.settings.errors import UserError
-from mutdet.tables.write import atomic_path
+from mutdet.tables.atomic import atomic_path
 
 _PREFIX, _SUFFIX = "Task1_", ".txt"
 _NUMBERS = 9

@@ -34,6 +34,8 @@ BackboneSettings = Annotated[BackboneMethodSettings, OneOf("method", BACKBONE_ME
 class BackboneFiles(Files):
     """Write the weights of the frozen backbone."""
 
+    written = ("output", "log")
+
     tiles: list[Path] = Field([], description="Tables of unlabelled tiles; methods that take their weights from a file read none.")
     probe: list[Path] = Field([], description="Tables of labelled tiles for the figure that `probe_dataset` asks for; changes no weight.")
     output: Path = Field(description="Weights to write, safetensors.")

@@ -1,6 +1,7 @@
 """What every settings class shares."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +23,12 @@ class Files(BaseModel):
     """Paths that a stage reads and writes; each becomes a flag of its subcommand."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    written: ClassVar[tuple[str, ...]] = ("output",)
+    """Fields that name what the stage writes, other than the state that a training resumes from."""
+
+    def outputs(self) -> list[Path]:
+        """What the stage will write: files, and folders of files."""
+        return [path for path in (getattr(self, name) for name in self.written) if path is not None]
 
 
 class Runtime(Settings):

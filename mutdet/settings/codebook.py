@@ -23,6 +23,8 @@ class CodebookSettings(Settings):
 class CodebookFiles(Files):
     """Fit projection and cluster centres to the embeddings of all data sets."""
 
+    written = ("output", "cluster_table")
+
     embeddings: list[Path] = Field(description="Tables of embeddings, in any order.")
     output: Path = Field(description="Codebook to write, safetensors: mean, components, explained_variance, total_variance, centres.")
     cluster_table: Path = Field(description="Table of cluster sizes to write.")

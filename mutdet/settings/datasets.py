@@ -109,6 +109,8 @@ class PartitionTilesFiles(Files):
 class PartitionIndexFiles(Files):
     """List the images and labels of a data set."""
 
+    written = ("image_table", "label_table")
+
     name: Variant = Field(description="Name of the data set, written into the tables.")
     image_table: Path = Field(description="Table of images to write.")
     label_table: Path = Field(description="Table of labels to write.")

@@ -16,6 +16,7 @@ class EvaluateFiles(Files):
     """Compare detections of whole images with labels: our tables, or foreign results in DOTA's text formats."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+    written = ("output", "curves", "json_output", "submission")
 
     detections: Path = Field(description="Table of merged detections, or a folder of Task1_<class>.txt files.")
     labels: Path = Field(description="Table of labels, or a folder of DOTA label files <image id>.txt.")

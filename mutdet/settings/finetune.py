@@ -11,6 +11,8 @@ from mutdet.settings.training import TrainingSettings
 class FinetuneFiles(Files):
     """Train a pre-trained detector on labelled tiles."""
 
+    written = ("output", "log")
+
     tiles: list[Path] = Field(description="Tables of labelled tiles of split train.")
     images: Path = Field(description="Table of the data set's images.")
     labels: Path = Field(description="Table of the data set's labels in source pixels.")

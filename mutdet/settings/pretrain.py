@@ -15,6 +15,8 @@ from mutdet.settings.training import TrainingSettings
 class PretrainFiles(Files):
     """Train a detector on pseudo labels, with its backbone frozen."""
 
+    written = ("output", "log")
+
     tiles: list[Path] = Field([], description="Tables of unlabelled tiles; method `none` reads none.")
     pseudo_labels: list[Path] = Field([], description="Tables of pseudo labels of these tiles, for methods that learn from them.")
     backbone: Path = Field(description="Weights of the backbone (backbone.safetensors).")

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from mutdet.settings import registries
+from mutdet.settings.base import Files
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Stage:
         return (self.files_class.__doc__ or "").strip().splitlines()[0]
 
     @property
-    def files_class(self) -> type[BaseModel]:
+    def files_class(self) -> type[Files]:
         """Class of the stage's paths."""
-        cls: type[BaseModel] = _object(self.files)
+        cls: type[Files] = _object(self.files)
         return cls
 
     @property

@@ -31,3 +31,7 @@ class TablesFiles(Files):
 
     evaluations: list[Path] = Field(description="Tables of figures (evaluation.parquet), one per experiment.")
     output: Path = Field(description="Table to write (.parquet); the same as .csv and as LaTeX (.tex) goes beside it.")
+
+    def outputs(self) -> list[Path]:
+        """The table in its three formats."""
+        return [self.output.with_suffix(suffix) for suffix in (self.output.suffix, ".csv", ".tex")]

@@ -64,6 +64,8 @@ class TrainSmallSamSettings(Settings):
 class TrainSmallSamFiles(Files):
     """Train the small SAM on procedural scenes."""
 
+    written = ("output", "log")
+
     output: Path = Field(description="Weights to write, safetensors in half precision.")
     log: Path = Field(description="Table of losses to write.")
     state: Path = Field(description="Folder of the checkpoint that a stopped training resumes from.")

@@ -5,7 +5,7 @@ from mutdet.settings.base import Runtime
 from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
 from mutdet.settings.report import ReportPageFiles, ReportSettings
-from mutdet.tables.write import atomic_path
+from mutdet.tables.atomic import atomic_path
 
 
 def run_page(files: ReportPageFiles, settings: ReportSettings, runtime: Runtime) -> None:

@@ -11,7 +11,7 @@ from mutdet.settings.base import Runtime
 from mutdet.settings.console import log, progress
 from mutdet.settings.scenes import IMAGE_ID, ScenesFiles, ScenesSettings
 from mutdet.settings.seeds import generator_for
-from mutdet.tables.write import atomic_path
+from mutdet.tables.atomic import atomic_path
 
 _PLACES = {"images": ".png", "labelTxt": ".txt"}
 """Folder and suffix of an image's two files."""

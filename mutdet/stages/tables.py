@@ -7,10 +7,11 @@ from mutdet.reporting.latex import latex_table
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
 from mutdet.settings.tables import TablesFiles, TablesSettings
+from mutdet.tables.atomic import atomic_path
 from mutdet.tables.comparison import SCHEMA
 from mutdet.tables.evaluation import SCHEMA as EVALUATION_SCHEMA
 from mutdet.tables.read import read_table
-from mutdet.tables.write import atomic_path, write_table
+from mutdet.tables.write import write_table
 
 
 def run(files: TablesFiles, settings: TablesSettings, runtime: Runtime) -> None:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from mutdet.settings.errors import UserError
-from mutdet.tables.write import atomic_path
+from mutdet.tables.atomic import atomic_path
 
 
 def write_weights(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:

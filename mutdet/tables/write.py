@@ -1,10 +1,8 @@
-"""Atomic writing: a table appears under its name whole or not at all."""
+"""Writing tables and JSON: each appears under its name whole or not at all."""
 
 import json
-import os
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,19 +10,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Temporary file name beside `path`, unique to the process, moved to `path` if the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+from mutdet.tables.atomic import atomic_path
 
 
 class TableWriter:
@@ -45,10 +31,10 @@ class TableWriter:
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self.rows = 0
-        self._atomic = atomic_path(path)
-        compression: Any = {name: "none" if name in uncompressed else "zstd" for name in schema.names}
-        compression = {**compression, **{leaf: "zstd" for leaf in _nested_leaves(schema)}}
-        self._writer = pq.ParquetWriter(self._atomic.__enter__(), schema, compression=compression, use_dictionary=False)
+        self._path = path
+        compression = {name: "none" if name in uncompressed else "zstd" for name in schema.names}
+        self._compression: Any = {**compression, **{leaf: "zstd" for leaf in _nested_leaves(schema)}}
+        self._stack = ExitStack()
 
     def write(self, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
         """Append rows, in the order of the table's key; the caller sorts."""
@@ -66,15 +52,20 @@ class TableWriter:
         self._pending, self._pending_rows = ([rest] if len(rest) else []), len(rest)
 
     def __enter__(self) -> Self:
+        with self._stack:
+            temporary = self._stack.enter_context(atomic_path(self._path))
+            self._writer = self._stack.enter_context(pq.ParquetWriter(temporary, self._schema, compression=self._compression, use_dictionary=False))
+            self._stack.push(self._flush_rest)
+            self._stack = self._stack.pop_all()
         return self
 
+    def _flush_rest(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None and self._pending_rows:
+            self._flush(self._pending_rows)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            if kind is None and self._pending_rows:
-                self._flush(self._pending_rows)
-        finally:
-            self._writer.close()
-            self._atomic.__exit__(kind, error, trace)
+        # A stack, so that rows or a footer that cannot be written keep the file from its name.
+        self._stack.__exit__(kind, error, trace)
 
 
 def _nested_leaves(schema: pa.Schema) -> list[str]:

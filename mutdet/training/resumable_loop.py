@@ -22,6 +22,9 @@ from mutdet.training.sampling import BatchOrder
 from mutdet.training.state import Checkpoints, locked
 from mutdet.training.stopping import StoppedError, StopRequest, ignore_stop_signals, stop_request
 
+_MARGIN_SECONDS = 60.0
+"""Time for a checkpoint to be written."""
+
 
 class Movable(Protocol):
     """A batch."""
@@ -93,7 +96,8 @@ class ResumableLoop(ABC, Generic[BatchType]):
             StoppedError: a signal asked for the end; the state is saved.
         """
         folder = state / identity[:16]
-        with locked(folder) if rank() == 0 else nullcontext():
+        patience = 60.0 * self._loop_settings.checkpoint_minutes + _MARGIN_SECONDS
+        with locked(folder, patience) if rank() == 0 else nullcontext():
             checkpoints = Checkpoints(folder, identity)
             self._resume(checkpoints)
             torch.set_num_threads(self._loop_settings.threads)

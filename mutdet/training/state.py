@@ -3,36 +3,54 @@
 import fcntl
 import hashlib
 import pickle
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
 from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
-from mutdet.tables.write import atomic_path
+from mutdet.tables.atomic import atomic_path
 
 _REMEDY = "delete it to begin anew"
 _KEPT = 2
+_POLL_SECONDS = 0.5
 _DIGEST = hashlib.sha256().digest_size
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
     """Hold a state folder for this process; the lock falls with the process, however it ends.
+
+    Args:
+        folder: state folder.
+        patience_seconds: time to wait for a process that holds it, as one of a run that was killed does on another machine until its next checkpoint.
 
     Raises:
         UserError: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    until, told = time.monotonic() + patience_seconds, False
     with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError("another process trains with this state", file=folder, remedy="wait for it or stop it") from error
+        while not _try_lock(file):
+            if time.monotonic() >= until:
+                raise UserError("another process trains with this state", file=folder, remedy="wait for it or stop it")
+            if not told:
+                log.info("%s: another process trains with this state; waiting at most %.0f s", folder, patience_seconds)
+                told = True
+            time.sleep(_POLL_SECONDS)
         yield
+
+
+def _try_lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Checkpoints:

@@ -25,6 +25,16 @@ def test_one_process_holds_a_folder(tmp_path):
     assert _other_process_gets_it(folder)
 
 
+def test_a_lock_is_waited_for(tmp_path):
+    held = "import fcntl, sys, time; fcntl.flock(open(sys.argv[1], 'w'), fcntl.LOCK_EX); print('held', flush=True); time.sleep(1)"
+    with subprocess.Popen([sys.executable, "-c", held, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="another process"), locked(tmp_path):
+            pass
+        with locked(tmp_path, patience_seconds=30.0):
+            pass
+
+
 def test_checkpoint_comes_back(tmp_path):
     checkpoints = Checkpoints(tmp_path, "me")
     assert checkpoints.load() is None
