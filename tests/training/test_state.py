@@ -26,7 +26,7 @@ def test_one_process_holds_a_folder(tmp_path):
 
 
 def test_a_lock_is_waited_for(tmp_path):
-    held = "import fcntl, sys, time; fcntl.flock(open(sys.argv[1], 'w'), fcntl.LOCK_EX); print('held', flush=True); time.sleep(1)"
+    held = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); time.sleep(1)"
     with subprocess.Popen([sys.executable, "-c", held, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(UserError, match="another process"), locked(tmp_path):
