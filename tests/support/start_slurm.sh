@@ -177,12 +177,22 @@ end_daemon() {
     rm -f "$file"
 }
 
+# What a job of a node that was set down leaves behind: SLURM has given it up, so no command of SLURM ends it.
+end_leftovers() {
+    local environment
+    for environment in /proc/[0-9]*/environ; do
+        grep --quiet --null-data '^SLURM_CLUSTER_NAME=mutdet$' "$environment" 2>/dev/null || continue
+        kill -KILL "$(basename "$(dirname "$environment")")" 2>/dev/null || true
+    done
+}
+
 stop() {
     local name
     [ -d "$PIDS" ] || return 0
     [ ! -s "$PIDS/slurmctld.pid" ] || end_jobs
     for name in $NODES; do end_daemon "slurmd-$name"; done
     for name in slurmctld slurmdbd mariadbd munged; do end_daemon "$name"; done
+    end_leftovers
     for name in $LINKS; do
         [ "$(readlink "$SYSTEM_ETC/$name")" != "$ETC/$name" ] || rm "$SYSTEM_ETC/$name"
     done
