@@ -19,7 +19,7 @@ SERVER = Path(__file__).with_name("stage_server.py")
 def commands(project: Project, *arguments: str) -> list[list[str]]:
     """Flags of `mutdet` for every job that a dry run announces, in an order that can be run."""
     shown = project.snakemake("-n", "-p", *arguments).stdout
-    return [shlex.split(line)[:-3] for line in re.findall(r"^Shell command: mutdet (.*)$", shown, re.MULTILINE)]
+    return [shlex.split(line)[:-3] for line in re.findall(r"^Shell command: (?:exec )?mutdet (.*)$", shown, re.MULTILINE)]
 
 
 @dataclass

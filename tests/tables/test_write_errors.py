@@ -14,7 +14,7 @@ from mutdet.tables.atomic import atomic_path
 from mutdet.tables.vectors import vectors_to_column
 from mutdet.tables.weights import write_weights
 from mutdet.tables.write import TableWriter, write_json, write_table
-from mutdet.training.state import CheckpointFile
+from mutdet.training.state import Checkpoints
 
 NOISE = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
 SCHEMA = embeddings.schema(64)
@@ -41,7 +41,7 @@ WRITERS = {
     "facts.json": lambda path: write_json(path, {"numbers": NOISE[:400].tolist()}),
     "weights.safetensors": lambda path: write_weights(path, {"weight": NOISE}, {}),
     "detector.safetensors": detector,
-    "checkpoint.pt": lambda path: CheckpointFile(path.parent, "training").save({"weight": torch.from_numpy(NOISE)}),
+    "checkpoint-0000000001.pt": lambda path: Checkpoints(path.parent, "training").save(1, {"weight": torch.from_numpy(NOISE)}),
 }
 
 

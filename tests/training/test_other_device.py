@@ -40,7 +40,7 @@ SELF_SUPERVISED = {
     "densecl": {"projection_hidden": 32, "queue": 16},
 }
 VIEWS = {"architecture": "resnet18", "crop_size": 32, "blur_kernel": 5, "batch": 4, "threads": 1, "projection_width": 16, "log_every": 1, "iterations": 2}
-MODULES = ["mutdet.stages.masks", "mutdet.stages.backbone", "mutdet.stages.embed", "mutdet.stages.detect"]
+MODULES = ["mutdet.stages.masks", "mutdet.stages.embed", "mutdet.stages.detect"]
 MODULES += ["mutdet.training.processes", "mutdet.training.self_supervised"]
 
 

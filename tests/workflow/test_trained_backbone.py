@@ -25,7 +25,7 @@ def test_it_runs_from_the_workflow_and_once(project):
     project.snakemake("results/tiny/backbone/learned/log.parquet")
     rows = pq.read_table(project.folder / "results/tiny/backbone/learned/log.parquet").to_pylist()
     assert {row["step"] for row in rows} == {2}
-    assert len(list((project.folder / "results/tiny/state/backbone/learned").glob("*/*/checkpoint.pt"))) == 1
+    assert len(list((project.folder / "results/tiny/state/backbone/learned").glob("*/*/checkpoint-*.pt"))) == 1
     assert project.planned("stages") == {}
 
 
