@@ -105,14 +105,16 @@ def test_wrong_flags_and_files_are_told_in_one_line(tmp_path, capsys, flags, exp
 
 def test_flags_win_over_the_settings_mapping(tmp_path, monkeypatch):
     seen = {}
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mutdet.stages.boxes.run", lambda files, settings, runtime: seen.update(settings=settings, runtime=runtime))
     command = ["boxes", "--masks", "m", "--output", "o", "--settings", '{"masks": "x", "min_side": 4, "min_fill": 0.5}', "--min-side", "7", "--device", "cpu"]
     assert main(command) == 0
     assert (seen["settings"].min_side, seen["settings"].min_fill, seen["runtime"].device) == (7.0, 0.5, "cpu")
 
 
-def test_the_workflow_hands_runtime_settings_down_and_flags_win(monkeypatch):
+def test_the_workflow_hands_runtime_settings_down_and_flags_win(tmp_path, monkeypatch):
     seen = {}
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mutdet.stages.boxes.run", lambda files, settings, runtime: seen.update(runtime=runtime))
     monkeypatch.setenv("MUTDET_DEVICE", "cuda")
     monkeypatch.setenv("MUTDET_WORKERS", "3")
