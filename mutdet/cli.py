@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import configure_logging, log
 from mutdet.settings.environment import handed_down, writes_outputs
-from mutdet.settings.errors import UserError
+from mutdet.settings.errors import SupersededError, UserError
 from mutdet.settings.flags import SEPARATOR, Flag, choice_of, flags_of
 from mutdet.settings.messages import one_line
 from mutdet.settings.stages import COMMANDS, Stage
 from mutdet.tables.claims import claimed
+from mutdet.tables.cluster_job import end_own_job
 from mutdet.training.stopping import EXIT_CODE, StoppedError
 
 
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("mutdet %s: %s", stage.name, one_line(error))
     except yaml.YAMLError as error:
         log.error("mutdet %s: a value is not readable: %s", stage.name, " ".join(str(error).split()))
+    except SupersededError as error:
+        log.error("mutdet %s: %s", stage.name, error)
+        end_own_job()
     except UserError as error:
         log.error("mutdet %s: %s", stage.name, error)
     except StoppedError as error:

@@ -24,7 +24,7 @@ from typing import Any
 
 from mutdet.settings.console import log
 from mutdet.settings.environment import run_started
-from mutdet.settings.errors import UserError
+from mutdet.settings.errors import SupersededError, UserError
 from mutdet.tables.claim_file import opened, recorded
 from mutdet.tables.contents import contents_of
 from mutdet.tables.leftovers import Leftovers
@@ -75,7 +75,7 @@ class Claims:
     def _refuse_if_later(self, output: Path, record: dict[str, Any]) -> None:
         # A claim of the future is one of a clock that was wrong, and void.
         if self._started < record.get("started", 0) <= time.time_ns():
-            raise UserError("a later run has claimed this output", file=output, remedy="if that run is over, run again")
+            raise SupersededError("a later run has claimed this output", file=output, remedy="if that run is over, run again")
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class Claims:
         with ExitStack() as stack:
             for output in self._outputs:
                 if stack.enter_context(opened(output)).read().get("holder") != self._holder:
-                    raise UserError("a later run writes this output, so this process writes nothing more", file=output)
+                    raise SupersededError("a later run writes this output, so this process writes nothing more", file=output)
             yield
 
     def tidy(self, path: Path) -> None:

@@ -132,7 +132,6 @@ def test_the_job_of_a_lost_node_runs_on_another(without_accounting, without_mask
     assert_equal(without_masks, local)
 
 
-@pytest.mark.xfail(reason="the old job's Snakemake takes the refusal of its stage for a failure and deletes the output, which is the later run's by then")
 def test_a_killed_snakemake_goes_on_beside_its_old_job(without_accounting, without_masks, local):
     first = Run(without_masks, "--until", "boxes")
     wait_until(lambda: slow_masks_runs(without_masks), "the job of masks runs")
