@@ -16,9 +16,10 @@ import hashlib
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,8 +102,8 @@ def with_background(boxes: LabelledBoxes, data: Data, split: str, seed: int) -> 
     return LabelledBoxes(rows, np.array([name for _, _, name in kept], object), np.array([boxes.images[number] for number, _, _ in kept], object))
 
 
-def box_of(row: object) -> list[float]:
-    return [row[name] for name in ("cx", "cy", "w", "h", "angle")]  # type: ignore[index]
+def box_of(row: Mapping[str, Any]) -> list[float]:
+    return [row[name] for name in ("cx", "cy", "w", "h", "angle")]
 
 
 def accuracies(vectors: dict[str, np.ndarray], labels: dict[str, np.ndarray], neighbours: int) -> dict[str, float]:

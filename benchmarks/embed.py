@@ -4,6 +4,7 @@ import argparse
 import tempfile
 import timeit
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from mutdet.embedding.rotated_crops import rotated_crops
 from mutdet.embedding.tile_images import decode_image, normalised
 from mutdet.settings.embed import EmbedSettings
 
-Rows = list[dict[str, object]]
+Rows = list[dict[str, Any]]
 
 
 def rows(tiles: int, boxes: int, side: int) -> tuple[Rows, Rows]:
@@ -45,7 +46,7 @@ def one_by_one(weights: Path, tiles: Rows, boxes: Rows, settings: EmbedSettings)
     encoded = {tile["tile_id"]: tile["image"] for tile in tiles}
     vectors = []
     for row in boxes:
-        image = normalised(decode_image(encoded[row["tile_id"]], str(row["tile_id"])))  # type: ignore[arg-type]
+        image = normalised(decode_image(encoded[row["tile_id"]], row["tile_id"]))
         box = torch.tensor([[row[name] for name in ("cx", "cy", "w", "h", "angle")]], dtype=torch.float32)
         vectors.append(backbone(rotated_crops(image, box, settings.crop, settings.enlarge)).mean((2, 3)).numpy())
     return np.concatenate(vectors)

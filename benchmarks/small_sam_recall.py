@@ -15,8 +15,8 @@ import yaml
 from measuring import machine
 
 from mutdet.proposals.recall import TileRecall, measure, recall_by_category, scenes
-from mutdet.settings.base import Settings
 from mutdet.settings.boxes import BoxesSettings
+from mutdet.settings.masks import MaskGeneratorSettings
 from mutdet.settings.proposals.sam_generator import SamSettings
 from mutdet.settings.proposals.selective_search import SelectiveSearchSettings
 from mutdet.settings.registries import MASK_GENERATORS, load
@@ -25,7 +25,7 @@ from mutdet.settings.small_sam import FILTERS, VALIDATION, RecallSettings
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 
 
-def variants(masks: str, boxes: str, limit: int) -> Iterator[tuple[str, Settings, BoxesSettings]]:
+def variants(masks: str, boxes: str, limit: int) -> Iterator[tuple[str, MaskGeneratorSettings, BoxesSettings]]:
     """Names and settings of what is compared."""
     config = yaml.safe_load(CONFIG.read_text())
     filters = BoxesSettings(masks=masks, **FILTERS, max_per_tile=limit)
@@ -34,14 +34,14 @@ def variants(masks: str, boxes: str, limit: int) -> Iterator[tuple[str, Settings
     yield "default, filters of the config", default, BoxesSettings(**config["boxes"][boxes])
     yield "grid of 16 x 16", default.model_copy(update={"points_per_side": 16, "peaks": 0}), filters
     unfiltered = filters.model_copy(update={"min_fill": 0.0, "nms_thresh": None})
-    for strategy in ("fast", "quality"):
-        yield f"selective search, {strategy}", SelectiveSearchSettings(strategy=strategy, max_proposals=None), unfiltered  # type: ignore[arg-type]
+    yield "selective search, fast", SelectiveSearchSettings(strategy="fast", max_proposals=None), unfiltered
+    yield "selective search, quality", SelectiveSearchSettings(strategy="quality", max_proposals=None), unfiltered
 
 
-def run(settings: Settings, boxes: BoxesSettings, rules: RecallSettings) -> tuple[list[TileRecall], float]:
+def run(settings: MaskGeneratorSettings, boxes: BoxesSettings, rules: RecallSettings) -> tuple[list[TileRecall], float]:
     """Outcome of every scene, and seconds a tile for masks and boxes."""
     torch.set_num_threads(1)
-    generator = load(MASK_GENERATORS, settings.generator)(settings, torch.device("cpu"))  # type: ignore[attr-defined]
+    generator = load(MASK_GENERATORS, settings.generator)(settings, torch.device("cpu"))
     outcomes, seconds = [], 0.0
     for tile_id, scene in scenes(rules):
         start = time.perf_counter()

@@ -27,5 +27,6 @@ def estimate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
         network(images)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
-        layer.num_batches_tracked.zero_()  # type: ignore[union-attr]
+        if layer.num_batches_tracked is not None:
+            layer.num_batches_tracked.zero_()
     network.eval()
