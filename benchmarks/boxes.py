@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from measuring import Measurement, machine, measure
 
-from mutdet.proposals.mask import decode_mask, encode_masks
-from mutdet.proposals.mask_boxes import box_of_mask
+from mutdet.proposals.mask import Region, decode_mask
+from mutdet.proposals.mask_boxes import box_of_region
 
 Codes = list[bytes]
 
@@ -17,15 +17,15 @@ def masks(count: int, side: int) -> Codes:
     random = np.random.default_rng(0)
     codes: Codes = []
     for _ in range(count):
-        pixels = np.zeros((side, side, 1), np.uint8)
+        pixels = np.zeros((side, side), np.uint8)
         centre, axes = random.integers(0, side, 2).tolist(), (random.integers(5, 100), random.integers(3, 30))
         cv2.ellipse(pixels, centre, (int(axes[0]), int(axes[1])), float(random.uniform(0, 180)), 0, 360, 1, -1)
-        codes += encode_masks(pixels)
+        codes.append(Region.of(pixels).coded((side, side)))
     return codes
 
 
 def cropped(codes: Codes, side: int) -> np.ndarray:
-    return np.array([box_of_mask((side, side), code) for code in codes])
+    return np.array([box_of_region(Region.decoded((side, side), code)) for code in codes])
 
 
 def full_frame(codes: Codes, side: int) -> np.ndarray:

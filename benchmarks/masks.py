@@ -11,7 +11,7 @@ from segment_anything.modeling import Sam
 from mutdet.data.scenes.draw import draw_scene
 from mutdet.proposals.automatic_masks import AutomaticMasks
 from mutdet.proposals.decoders import FusedDecoder, StockDecoder
-from mutdet.proposals.mask import Mask
+from mutdet.proposals.mask import Mask, masks_of
 from mutdet.proposals.sam_weights import load_sam
 from mutdet.settings.proposals.sam_generator import SamSettings
 from mutdet.settings.scenes import SceneSettings
@@ -48,7 +48,7 @@ def stock(name: str, count: int, side: int, points: int, threshold: float) -> Ma
 def ours(decoder: str, name: str, count: int, side: int, points: int, threshold: float) -> Masks:
     sam = model(name)
     generator = AutomaticMasks(sam, DECODERS[decoder](sam), settings(points, threshold))
-    found: list[Mask] = [mask for image in images(count, side) for mask in generator.generate(image, "")]
+    found: list[Mask] = [mask for image in images(count, side) for mask in masks_of(generator, image, "")]
     return [(mask.counts.decode(), mask.predicted_iou) for mask in found]
 
 

@@ -43,7 +43,15 @@ class Decoder(Protocol):
 def embed_points(sam: Sam, points: Tensor) -> tuple[Tensor, Tensor]:
     """Sparse [B, 2, C] and dense [B, C, H, W] prompt embeddings of one foreground point per prompt, points [B, 2]."""
     labels = torch.ones(len(points), 1, dtype=torch.int, device=points.device)
-    return sam.prompt_encoder(points=(points[:, None], labels), boxes=None, masks=None)
+    with torch.autocast(points.device.type, enabled=False):  # half precision would blur positions by half a pixel
+        return sam.prompt_encoder(points=(points[:, None], labels), boxes=None, masks=None)
+
+
+def dense_position(sam: Sam) -> Tensor:
+    """[1, C, H, W] codes of the places of an embedding's cells, float32 whatever the precision of the networks."""
+    with torch.autocast(sam.device.type, enabled=False):
+        position: Tensor = sam.prompt_encoder.get_dense_pe()
+    return position
 
 
 def _with_output_tokens(decoder: MaskDecoder, sparse: Tensor) -> Tensor:
@@ -61,7 +69,7 @@ class StockDecoder:
         """See `Decoder.decode`."""
         decoder = self._sam.mask_decoder
         sparse, dense = embed_points(self._sam, points)
-        position = self._sam.prompt_encoder.get_dense_pe()
+        position = dense_position(self._sam)
         image = torch.repeat_interleave(embedding, len(points), dim=0) + dense
         states, tokens = decoder.transformer(image, torch.repeat_interleave(position, len(points), dim=0), _with_output_tokens(decoder, sparse))
         return Decoded(decoder.iou_prediction_head(states[:, 0])[:, 1:], states[:, 2 : 1 + decoder.num_mask_tokens], tokens)
@@ -87,9 +95,8 @@ class FusedDecoder:
     def decode(self, embedding: Tensor, points: Tensor) -> Decoded:
         """See `Decoder.decode`."""
         decoder = self._sam.mask_decoder
-        with torch.autocast(points.device.type, enabled=False):  # half precision would blur positions by half a pixel
-            sparse, _ = embed_points(self._sam, points)
-            position = self._sam.prompt_encoder.get_dense_pe()[0].flatten(1).T
+        sparse, _ = embed_points(self._sam, points)
+        position = dense_position(self._sam)[0].flatten(1).T
         image = embedding[0].flatten(1).T + self._sam.prompt_encoder.no_mask_embed.weight
         prompt = states = _with_output_tokens(decoder, sparse)
         for layer in decoder.transformer.layers:

@@ -5,31 +5,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mutdet.geometry.rotated_boxes import to_le90
-from mutdet.proposals.mask import bounds_of, decode_mask
+from mutdet.proposals.mask import Region
 
 Array = NDArray[np.float64]
 
 
-def box_of_mask(size: tuple[int, int], counts: bytes) -> Array:
-    """[5] le90 box of least area around the mask's outline of largest area, in pixels of the tile.
+def box_of_region(region: Region) -> Array:
+    """[5] le90 box of least area around the outline of largest area of a mask, in pixels of the tile.
 
     The rectangle goes through pixel centres; half a pixel of shift and a pixel of size make it cover whole pixels.
-
-    Args:
-        size: height and width of the mask.
-        counts: its COCO run-length code.
 
     Raises:
         ValueError: the mask is empty.
     """
-    x, y, w, h = bounds_of(size, counts)
-    if w == 0:
+    if region.width == 0:
         raise ValueError("the mask is empty")
-    part = np.ascontiguousarray(decode_mask(size, counts)[y : y + h, x : x + w])
-    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outlines, _ = cv2.findContours(region.array(), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=cv2.contourArea)
     box = smallest_rectangle(outline[:, 0])
-    box[:2] += np.array([x, y]) + 0.5
+    box[:2] += np.array([region.x, region.y]) + 0.5
     box[2:4] += 1
     return to_le90(box)[0]
 

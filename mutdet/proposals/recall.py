@@ -1,14 +1,14 @@
 """How many objects of procedural scenes have a pseudo box: the measure that the small SAM must pass."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mutdet.data.scenes.draw import Scene, draw_scene
 from mutdet.geometry.iou import polygon_iou
-from mutdet.proposals.mask import MaskGenerator
+from mutdet.proposals.mask import MaskGenerator, masks_of
 from mutdet.proposals.tile_boxes import boxes_of_tile
 from mutdet.settings.boxes import BoxesSettings
 from mutdet.settings.seeds import generator_for
@@ -32,8 +32,7 @@ def scenes(settings: RecallSettings) -> Iterator[tuple[str, Scene]]:
 
 def measure(generator: MaskGenerator, boxes: BoxesSettings, scene: Scene, tile_id: str, settings: RecallSettings) -> TileRecall:
     """Run masks and boxes on a scene and look for its objects; an object is found if any box overlaps it by the IoU asked for."""
-    masks = generator.generate(scene.image, tile_id)
-    rows, _ = boxes_of_tile([{"tile_id": tile_id, "mask_id": number, **asdict(mask)} for number, mask in enumerate(masks)], boxes)
+    rows, _ = boxes_of_tile(tile_id, dict(enumerate(masks_of(generator, scene.image, tile_id))), boxes)
     best = sorted(rows, key=lambda row: -row["score"])[: settings.max_boxes]
     polygons = np.array([row["polygon"] for row in best]).reshape(-1, 4, 2)
     sides = np.linalg.norm(np.diff(scene.polygons[:, :3], axis=1), axis=2).min(axis=1)

@@ -1,13 +1,15 @@
 """Mask generator `sam`: which model, decoder and generator the settings ask for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from segment_anything.modeling import Sam
 
 from mutdet.proposals.automatic_masks import AutomaticMasks
 from mutdet.proposals.decoders import Decoder, FusedDecoder, StockDecoder
-from mutdet.proposals.mask import Image, Mask, MaskGenerator
+from mutdet.proposals.fused_attention import fuse_attention
+from mutdet.proposals.half_precision import DTYPES, halve_matrices
+from mutdet.proposals.mask import Finish, Image, MaskGenerator
 from mutdet.proposals.sam_weights import load_sam
 from mutdet.proposals.stock_masks import StockMasks
 from mutdet.settings.proposals.sam_generator import SamSettings
@@ -20,12 +22,17 @@ class SamGenerator:
 
     def __init__(self, settings: SamSettings, device: torch.device) -> None:
         sam = load_sam(settings.model, settings.weights, settings.sha256).to(device)
+        if settings.encoder == "fused":
+            fuse_attention(sam.image_encoder)
+        halve_matrices(sam, DTYPES[settings.precision])
         self._generator: MaskGenerator
         if settings.uses_stock_generator:
             self._generator = StockMasks(sam, settings)
         else:
             self._generator = AutomaticMasks(sam, _DECODERS[settings.decoder](sam), settings)
 
-    def generate(self, image: Image, tile_id: str) -> list[Mask]:
-        """Masks of an RGB image [H, W, 3]; see `MaskGenerator.generate`."""
-        return self._generator.generate(image, tile_id)
+        self.tiles_per_batch = self._generator.tiles_per_batch
+
+    def search(self, images: Sequence[Image], tile_ids: Sequence[str]) -> list[Finish]:
+        """Find the masks of RGB images [H, W, 3]; see `MaskGenerator.search`."""
+        return self._generator.search(images, tile_ids)

@@ -1,11 +1,14 @@
 """Mask generator `selective_search`: OpenCV's, made deterministic."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mutdet.proposals.mask import Image, Mask, encode_masks, ordered
+from mutdet.proposals.mask import Finish, Image, Mask, Region, as_stored, ordered
 from mutdet.settings.proposals.selective_search import SelectiveSearchSettings
 from mutdet.settings.seeds import generator_for
 
@@ -16,9 +19,14 @@ class SelectiveSearchGenerator:
     """Horizontal boxes of selective search, as filled rectangles."""
 
     def __init__(self, settings: SelectiveSearchSettings, device: torch.device) -> None:
+        self.tiles_per_batch = 1
         self._settings = settings
 
-    def generate(self, image: Image, tile_id: str) -> list[Mask]:
+    def search(self, images: Sequence[Image], tile_ids: Sequence[str]) -> list[Finish]:
+        """Leave all to the functions returned; see `MaskGenerator.search`."""
+        return [partial(self._masks, image, tile_id) for image, tile_id in zip(images, tile_ids, strict=True)]
+
+    def _masks(self, image: Image, tile_id: str) -> list[Mask]:
         """Rectangles in an RGB image [H, W, 3]; predicted_iou falls linearly with the rank from 1, stability is 1.
 
         OpenCV draws the ranking of its boxes from the C library's global generator, so that it would depend on the tiles
@@ -31,10 +39,8 @@ class SelectiveSearchGenerator:
         boxes = boxes[_ranking(boxes, generator_for(self._settings.seed, "masks", tile_id))][: self._settings.max_proposals]
         masks = []
         for rank, (x, y, w, h) in enumerate(boxes.tolist()):
-            pixels = np.zeros((height, width, 1), np.uint8, order="F")
-            pixels[y : y + h, x : x + w] = 1
-            centre = (x + w / 2, y + h / 2)
-            masks.append(Mask((height, width), encode_masks(pixels)[0], w * h, (x, y, w - 1, h - 1), 1 - rank / len(boxes), 1.0, centre))
+            region = Region(x, y, w, h, bytes([1]) * (w * h))
+            masks.append(Mask((height, width), region, as_stored(1 - rank / len(boxes)), 1.0, (x + w / 2, y + h / 2)))
         return ordered(masks)
 
     def _search(self, image: Image) -> Rectangles:

@@ -1,12 +1,14 @@
-"""Masks of segment-anything's own generator, for its crop layers and its removal of small regions."""
+"""Masks of segment-anything's own generator, for its removal of small regions."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.modeling import Sam
 from segment_anything.utils.amg import MaskData
 
-from mutdet.proposals.mask import Image, Mask, ordered
+from mutdet.proposals.mask import Finish, Image, Mask, Region, ordered
 from mutdet.settings.proposals.sam_generator import SamSettings
 
 _SHARED = (
@@ -27,24 +29,21 @@ class StockMasks:
     """`SamAutomaticMaskGenerator` with the interface of `MaskGenerator`."""
 
     def __init__(self, sam: Sam, settings: SamSettings) -> None:
+        self.tiles_per_batch = 1
         self._settings = settings
         self._generator = _Generator(sam, output_mode="coco_rle", **{name: getattr(settings, name) for name in _SHARED})
 
-    def generate(self, image: Image, tile_id: str) -> list[Mask]:
-        """Masks of an RGB image [H, W, 3]; see `MaskGenerator.generate`."""
-        found = (_mask(record) for record in self._generator.generate(image))
-        return ordered((mask for mask in found if mask.area), self._settings.max_masks)
+    def search(self, images: Sequence[Image], tile_ids: Sequence[str]) -> list[Finish]:
+        """Find the masks of RGB images [H, W, 3]; see `MaskGenerator.search`."""
+        return [partial(_masks, self._generator.generate(image), self._settings.max_masks) for image in images]
 
 
-def _mask(record: dict) -> Mask:
+def _masks(records: list[dict[str, Any]], limit: int | None) -> list[Mask]:
+    return ordered((mask for mask in map(_mask, records) if mask.area), limit)
+
+
+def _mask(record: dict[str, Any]) -> Mask:
     height, width = record["segmentation"]["size"]
+    region = Region.decoded((height, width), record["segmentation"]["counts"].encode())
     x, y = record["point_coords"][0]
-    return Mask(
-        size=(height, width),
-        counts=record["segmentation"]["counts"].encode(),
-        area=record["area"],
-        bbox=tuple(record["bbox"]),
-        predicted_iou=record["predicted_iou"],
-        stability_score=record["stability_score"],
-        point=(x, y),
-    )
+    return Mask((height, width), region, record["predicted_iou"], record["stability_score"], (x, y))

@@ -1,12 +1,8 @@
 """Stage `masks`: class-agnostic masks of tiles. No label is read here."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
-
 from mutdet.embedding.devices import prepare_device
-from mutdet.embedding.tile_images import decode_image
 from mutdet.proposals.mask import MaskGenerator
+from mutdet.proposals.tile_stream import masks_of_tiles
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import progress
 from mutdet.settings.masks import MasksFiles, MasksSettings
@@ -25,15 +21,8 @@ def run(files: MasksFiles, settings: MasksSettings, runtime: Runtime) -> None:
     total = open_table(files.tiles, _COLUMNS).metadata.num_rows
     empty = 0
     with TableWriter(files.output, SCHEMA) as writer:
-        for tile in progress(iterate_rows(files.tiles, _COLUMNS), "masks", total):
-            rows = list(_rows(generator, tile))
-            empty += not rows
-            writer.write(rows)
+        for tile_id, masks in progress(masks_of_tiles(generator, iterate_rows(files.tiles, _COLUMNS)), "masks", total):
+            writer.write([{"tile_id": tile_id, "mask_id": number, **mask.row()} for number, mask in enumerate(masks)])
+            empty += not masks
         counts = {"tiles": total, "tiles_without_mask": empty, "masks": writer.rows}
     write_provenance(files.output, settings=settings.model_dump(mode="json"), **counts)
-
-
-def _rows(generator: MaskGenerator, tile: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    tile_id = tile["tile_id"]
-    for number, mask in enumerate(generator.generate(decode_image(tile["image"], tile_id), tile_id)):
-        yield {"tile_id": tile_id, "mask_id": number, **asdict(mask)}

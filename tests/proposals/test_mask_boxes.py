@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from pycocotools import mask as coco
 from shapely import MultiPoint, Polygon
 
 from mutdet.geometry.rotated_boxes import corners
 from mutdet.proposals.box_filters import FILTERS, kept_boxes
-from mutdet.proposals.mask import decode_mask, encode_masks
-from mutdet.proposals.mask_boxes import box_of_mask, smallest_rectangle
+from mutdet.proposals.mask import Region, decode_mask
+from mutdet.proposals.mask_boxes import box_of_region, smallest_rectangle
 from mutdet.settings.boxes import BoxesSettings
 
 
-def counts(mask: np.ndarray) -> bytes:
-    return encode_masks(mask.astype(np.uint8)[..., None])[0]
+def box_of(mask: np.ndarray) -> np.ndarray:
+    return box_of_region(Region.of(np.ascontiguousarray(mask, np.uint8)))
 
 
 def least_area(points: np.ndarray) -> float:
@@ -50,7 +51,7 @@ def test_box_goes_around_the_outline_of_largest_area(mask):
         return
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     areas = [cv2.contourArea(outline) for outline in outlines]
-    cx, cy, w, h, angle = box_of_mask(mask.shape, counts(mask))
+    cx, cy, w, h, angle = box_of(mask)
     assert w >= h >= 1
     assert -np.pi / 2 <= angle < np.pi / 2
     grown = Polygon(corners(np.array([[cx, cy, w, h, angle]]))[0]).buffer(1e-2)
@@ -61,15 +62,15 @@ def test_box_goes_around_the_outline_of_largest_area(mask):
 def test_axis_parallel_rectangle_is_exact():
     mask = np.zeros((40, 50), np.uint8)
     mask[10:16, 5:25] = 1
-    np.testing.assert_allclose(box_of_mask((40, 50), counts(mask)), [15, 13, 20, 6, 0], atol=1e-4)
-    np.testing.assert_allclose(box_of_mask((50, 40), counts(mask.T)), [13, 15, 20, 6, -np.pi / 2], atol=1e-4)
+    np.testing.assert_allclose(box_of(mask), [15, 13, 20, 6, 0], atol=1e-4)
+    np.testing.assert_allclose(box_of(mask.T), [13, 15, 20, 6, -np.pi / 2], atol=1e-4)
 
 
 @pytest.mark.parametrize("place", [(0, 0), (7, 3), (9, 11)])
 def test_one_pixel(place):
     mask = np.zeros((10, 12), np.uint8)
     mask[place] = 1
-    cx, cy, w, h, _ = box_of_mask((10, 12), counts(mask))
+    cx, cy, w, h, _ = box_of(mask)
     assert (cx, cy, w, h) == pytest.approx((place[1] + 0.5, place[0] + 0.5, 1, 1))
 
 
@@ -81,7 +82,7 @@ def test_drawn_rectangle_comes_back(degrees):
     dx, dy = xs - 64, ys - 60
     c, s = np.cos(box[0, 4]), np.sin(box[0, 4])
     mask[(np.abs(dx * c + dy * s) <= 30) & (np.abs(-dx * s + dy * c) <= 11)] = 1
-    found, drawn = (Polygon(corners(b)[0]) for b in (box_of_mask(mask.shape, counts(mask))[None], box))
+    found, drawn = (Polygon(corners(b)[0]) for b in (box_of(mask)[None], box))
     assert found.intersection(drawn).area / found.union(drawn).area > 0.93
 
 
@@ -89,14 +90,14 @@ def test_largest_area_wins_over_most_points():
     mask = np.zeros((60, 60), np.uint8)
     mask[5:25, 5:25] = 1
     mask[40, 2:58] = mask[40:56:2, 2] = mask[42, 2:58:2] = 1
-    cx, cy, w, h, _ = box_of_mask(mask.shape, counts(mask))
+    cx, cy, w, h, _ = box_of(mask)
     assert (cx, cy, w, h) == pytest.approx((15, 15, 20, 20), abs=1e-3)
 
 
 def test_box_of_mask_at_the_border_is_not_clipped():
     mask = np.zeros((50, 50), np.uint8)
     cv2.fillPoly(mask, [np.array([[-10, 30], [30, -10], [40, 0], [0, 40]])], 1)
-    box = box_of_mask(mask.shape, counts(mask))
+    box = box_of(mask)
     polygon = corners(box[None])[0]
     assert polygon.min() < 0
     edges = np.diff(np.concatenate([polygon, polygon[:1]]), axis=0)
@@ -105,14 +106,17 @@ def test_box_of_mask_at_the_border_is_not_clipped():
 
 def test_empty_mask_is_refused():
     with pytest.raises(ValueError, match="empty"):
-        box_of_mask((5, 5), counts(np.zeros((5, 5), np.uint8)))
+        box_of(np.zeros((5, 5), np.uint8))
 
 
-def test_codes_come_back_from_column_major_memory():
-    masks = np.random.default_rng(0).integers(0, 2, (9, 7, 4), dtype=np.uint8)
-    for index, code in enumerate(encode_masks(masks)):
-        np.testing.assert_array_equal(decode_mask((9, 7), code), masks[..., index])
-    assert encode_masks(np.zeros((3, 3, 0), np.uint8)) == []
+@settings(max_examples=200, deadline=None)
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.integers(0, 1)))
+def test_codes_are_those_of_pycocotools(mask):
+    region = Region.of(mask)
+    code = region.coded(mask.shape)
+    assert code == coco.encode(np.asfortranarray(mask))["counts"]
+    np.testing.assert_array_equal(decode_mask(mask.shape, code), mask)
+    assert Region.decoded(mask.shape, code) == region
 
 
 BOXES = np.array([[50, 50, 10, 5, 0], [51, 50, 10, 5, 0], [20, 20, 1.5, 1, 0], [50, 50, 100, 95, 0.1], [80, 80, 20, 10, 1], [80, 20, 4, 3, 0]], float)

@@ -6,8 +6,8 @@ import torch
 
 from mutdet.geometry.iou import rotated_iou
 from mutdet.geometry.random_boxes import random_boxes
-from mutdet.proposals.mask import decode_mask
-from mutdet.proposals.mask_boxes import box_of_mask
+from mutdet.proposals.mask import decode_mask, masks_of
+from mutdet.proposals.mask_boxes import box_of_region
 from mutdet.proposals.random_boxes import RandomBoxesGenerator
 from mutdet.settings.proposals.random_boxes import RandomBoxesSettings
 from mutdet.settings.seeds import generator_for
@@ -16,7 +16,7 @@ IMAGE = np.zeros((100, 160, 3), np.uint8)
 
 
 def _generate(tile_id="t", image=IMAGE, **settings):
-    return RandomBoxesGenerator(RandomBoxesSettings(**{"count": 12, "longest": 60.0, **settings}), torch.device("cpu")).generate(image, tile_id)
+    return masks_of(RandomBoxesGenerator(RandomBoxesSettings(**{"count": 12, "longest": 60.0, **settings}), torch.device("cpu")), image, tile_id)
 
 
 def test_masks_are_the_drawn_rectangles():
@@ -27,7 +27,7 @@ def test_masks_are_the_drawn_rectangles():
         pixels = decode_mask(mask.size, mask.counts)
         assert pixels.sum() == mask.area
         assert mask.area == pytest.approx(box[2] * box[3], rel=0.3)
-        found = np.asarray(box_of_mask(mask.size, mask.counts), np.float64)
+        found = np.asarray(box_of_region(mask.region), np.float64)
         assert rotated_iou(found[None, :5], box[None].astype(np.float64))[0, 0] > 0.7
     assert [mask.predicted_iou for mask in masks] == sorted((mask.predicted_iou for mask in masks), reverse=True)
 

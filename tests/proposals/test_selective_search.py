@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mutdet.proposals.mask import decode_mask
-from mutdet.proposals.mask_boxes import box_of_mask
+from mutdet.proposals.mask import decode_mask, masks_of
+from mutdet.proposals.mask_boxes import box_of_region
 from mutdet.proposals.selective_search import SelectiveSearchGenerator
 from mutdet.settings.proposals.selective_search import SelectiveSearchSettings
 
@@ -21,7 +21,7 @@ def image():
 
 
 def generate(image, tile_id="t", **settings):
-    return SelectiveSearchGenerator(SelectiveSearchSettings(**settings), CPU).generate(image, tile_id)
+    return masks_of(SelectiveSearchGenerator(SelectiveSearchSettings(**settings), CPU), image, tile_id)
 
 
 def test_finds_the_rectangles(image):
@@ -36,7 +36,7 @@ def test_masks_are_filled_boxes(image):
         x, y, w, h = (int(value) for value in mask.bbox)
         assert pixels.sum() == mask.area == (w + 1) * (h + 1)
         assert pixels[y : y + h + 1, x : x + w + 1].all()
-        box = box_of_mask(mask.size, mask.counts)
+        box = box_of_region(mask.region)
         np.testing.assert_allclose(box[:2], [x + (w + 1) / 2, y + (h + 1) / 2], atol=1e-4)
 
 

@@ -19,10 +19,16 @@ class SamSettings(MaskGeneratorSettings):
     decoder: Literal["stock", "fused"] = Field(
         "stock", description="stock: segment-anything's layers, bit by bit; fused: the same function with folded projections, equal up to rounding, faster."
     )
+    encoder: Literal["stock", "fused"] = Field(
+        "stock", description="Attention of the vision transformers; stock: segment-anything's layers, bit by bit; fused: without attention maps in memory."
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Of the networks; masks are enlarged and cut in float32.")
+    compile: bool = Field(False, description="Compile the image encoder: a minute or more at the start, faster for many tiles.")
+    tiles_per_batch: int = Field(1, ge=1, description="Tiles encoded at a time; more than one changes results by rounding.")
     points_per_side: int = Field(32, ge=0, le=256, description="Prompts along each side of a regular grid; 0: no grid.")
     peaks: int = Field(0, ge=0, le=4096, description="Prompts, at most, at peaks of the small model's map of object centres, beside the grid; 0: none.")
     peak_thresh: Fraction = Field(0.1, description="Lowest height of a peak that is prompted, 0 to 1.")
-    points_per_batch: int = Field(64, ge=1, description="Prompts decoded at a time: memory against speed.")
+    points_per_batch: int | None = Field(64, ge=1, description="Prompts decoded at a time: memory against speed; none: as many as memory allows.")
     pred_iou_thresh: Fraction = Field(0.88, description="Masks stay whose predicted IoU is greater; 0: all.")
     stability_score_thresh: Fraction = Field(0.95, description="Masks stay whose IoU between a higher and a lower cut is at least this; 0: all.")
     stability_score_offset: float = Field(1.0, ge=0.0, description="Distance of those two cuts from the mask's own, logits.")
@@ -49,9 +55,12 @@ class SamSettings(MaskGeneratorSettings):
 
     @property
     def uses_stock_generator(self) -> bool:
-        """Whether crops or small regions are asked for, which segment-anything's own generator takes care of."""
-        return self.crop_n_layers > 0 or self.min_mask_region_area > 0
+        """Whether small regions are to go, which segment-anything's own generator takes care of."""
+        return self.min_mask_region_area > 0
 
     def _check_stock_generator(self) -> None:
-        if self.uses_stock_generator and (self.peaks or self.decoder != "stock" or not self.points_per_side):
-            raise ValueError("crop_n_layers and min_mask_region_area work with the stock decoder, a grid and no peaks")
+        fast = self.peaks or self.points_per_batch is None or "fused" in (self.decoder, self.encoder) or self.compile or self.precision != "float32"
+        if self.uses_stock_generator and fast:
+            raise ValueError("min_mask_region_area works with the stock encoder and decoder in float32, a fixed points_per_batch and no peaks")
+        if self.crop_n_layers and self.points_per_side // self.crop_n_points_downscale_factor**self.crop_n_layers == 0 and not self.peaks:
+            raise ValueError("crop_n_points_downscale_factor leaves no prompt in the smallest crops: lower it, or crop_n_layers")
