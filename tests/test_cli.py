@@ -124,6 +124,6 @@ def test_the_workflow_hands_runtime_settings_down_and_flags_win(tmp_path, monkey
 
 def test_stages_and_rules_have_the_same_names():
     assert {name.partition(" ")[0] for name in STAGES} == {
-        "scenes", "partition", "masks", "boxes", "backbone", "embed", "codebook", "pseudo_labels",
+        "scenes", "partition", "masks", "boxes", "masks_and_boxes", "backbone", "embed", "codebook", "pseudo_labels",
         "pretrain", "finetune", "detect", "evaluate", "tables", "report",
     }  # fmt: skip

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mutdet.geometry.nms import rotated_nms
-from mutdet.settings.boxes import BoxesSettings
+from mutdet.settings.boxes import BoxFilterSettings
 
 Array = NDArray[np.floating]
 FILTERS = ("min_side", "min_area_share", "max_area_share", "min_fill", "min_score", "nms_thresh", "max_per_tile")
 """In the order in which they apply."""
 
 
-def kept_boxes(boxes: Array, fill: Array, scores: Array, tile_area: float, settings: BoxesSettings) -> tuple[NDArray[np.intp], Counter[str]]:
+def kept_boxes(boxes: Array, fill: Array, scores: Array, tile_area: float, settings: BoxFilterSettings) -> tuple[NDArray[np.intp], Counter[str]]:
     """Ascending indices of the boxes that pass every filter, and how many each filter dropped.
 
     Args:

@@ -10,12 +10,12 @@ from mutdet.geometry.rotated_boxes import corners
 from mutdet.proposals.box_filters import kept_boxes
 from mutdet.proposals.mask import Mask
 from mutdet.proposals.mask_boxes import box_of_region
-from mutdet.settings.boxes import BoxesSettings
+from mutdet.settings.boxes import BoxFilterSettings
 
 _NAMES = ("cx", "cy", "w", "h", "angle")
 
 
-def boxes_of_tile(tile_id: str, masks: Mapping[int, Mask], settings: BoxesSettings) -> tuple[list[dict[str, Any]], Counter[str]]:
+def boxes_of_tile(tile_id: str, masks: Mapping[int, Mask], settings: BoxFilterSettings) -> tuple[list[dict[str, Any]], Counter[str]]:
     """Rows of the table of boxes for the masks, by mask_id, of one tile, and how many boxes each filter dropped.
 
     A box's score is the mask's predicted IoU times its stability score, at most 1.

@@ -14,6 +14,7 @@ STAGES = (
     "scenes",
     "partition",
     "masks",
+    "masks_and_boxes",
     "boxes",
     "backbone",
     "embed",

@@ -8,10 +8,9 @@ from pydantic import Field, model_validator
 from mutdet.settings.base import Files, Fraction, Settings, Variant
 
 
-class BoxesSettings(Settings):
+class BoxFilterSettings(Settings):
     """Filters of the boxes; a dropped box counts for the first filter, in the order of the fields, that it fails."""
 
-    masks: Variant = Field(description="Variant of stage masks.")
     min_side: float = Field(2.0, ge=0.0, description="Length of the shorter side at least, tile pixels.")
     min_area_share: Fraction = Field(0.0, description="Area of the box at least, share of the tile.")
     max_area_share: float = Field(0.8, gt=0.0, description="Area of the box at most, share of the tile; without such a limit masks of whole tiles stay.")
@@ -25,6 +24,15 @@ class BoxesSettings(Settings):
         if self.min_area_share > self.max_area_share:
             raise ValueError(f"min_area_share {self.min_area_share} is greater than max_area_share {self.max_area_share}: no box can pass")
         return self
+
+
+class BoxesSettings(BoxFilterSettings):
+    """Boxes of a variant of masks; a dropped box counts for the first filter, in the order of the fields, that it fails."""
+
+    masks: Variant = Field(description="Variant of stage masks.")
+    keep_masks: bool = Field(
+        True, description="Whether the masks are written to a table of their own; if not, one job makes masks and boxes, and the report shows no masks."
+    )
 
 
 class BoxesFiles(Files):

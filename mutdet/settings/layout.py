@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from mutdet.settings.backbones.self_supervised import SelfSupervisedSettings
+from mutdet.settings.boxes import BoxFilterSettings
 from mutdet.settings.config import Config
 from mutdet.settings.datasets import (
     DatasetSettings,
@@ -22,6 +23,7 @@ from mutdet.settings.datasets import (
 )
 from mutdet.settings.errors import UserError
 from mutdet.settings.fingerprint import code_fingerprint
+from mutdet.settings.masks_and_boxes import MasksAndBoxesSettings
 from mutdet.settings.pretrain import PseudoLabelPretrainSettings, TrainedPretrainSettings
 from mutdet.settings.registries import DETECTORS, modules
 from mutdet.settings.stages import STAGES
@@ -51,6 +53,8 @@ class Layout:
             return self.dataset(variant)
         if stage == "report tiles":
             return self.config.report.of_tiles()
+        if stage == "masks_and_boxes":
+            return self._masks_and_boxes(variant)
         section = getattr(self.config, name)
         chosen: BaseModel = section[variant] if isinstance(section, dict) else section
         taken = {"pretrain": self._architecture, "finetune": self._ignored, "evaluate": self._experiment, "report": self._budgets}
@@ -168,6 +172,10 @@ class Layout:
         """Tables of unlabelled tiles that a variant of backbone or pretrain reads."""
         return [path for dataset in self.datasets(section, variant) for path in self.tiles(dataset, "unlabelled")]
 
+    def boxes(self, *, masks_kept: bool) -> list[str]:
+        """Variants of boxes that are made from tables of masks, or the others."""
+        return [name for name, settings in self.config.boxes.items() if settings.keep_masks == masks_kept]
+
     def backbone_tiles(self, variant: str) -> list[Path]:
         """Tables of tiles that decide a backbone's weights; none where these come from a file."""
         return self.unlabelled_tiles("backbone", variant) if self.config.backbone[variant].reads_tiles else []
@@ -222,8 +230,8 @@ class Layout:
         paths = [path for name in config.datasets for split in self.splits(name) for path in self.tiles(name, split)]
         paths += [root / "partition" / name / f"{table}.parquet" for name in config.datasets for table in ("images", "labels")]
         everywhere = [name for name in config.datasets if "unlabelled" in self.splits(name)]
-        for stage in ("masks", "boxes", "embed"):
-            paths += [path for variant in getattr(config, stage) for path in self.shards_of(stage, variant, everywhere)]
+        for stage, variants in (("masks", self._kept_masks()), ("boxes", config.boxes), ("embed", config.embed)):
+            paths += [path for variant in variants for path in self.shards_of(stage, variant, everywhere)]
         paths += [root / "backbone" / variant / "backbone.safetensors" for variant in config.backbone]
         paths += [root / "backbone" / variant / "log.parquet" for variant in self.backbones(trained=True)]
         for variant in config.codebook:
@@ -269,6 +277,17 @@ class Layout:
         return files
 
     # What a stage takes from other sections ----------------------------------------------------------
+
+    def _masks_and_boxes(self, variant: str) -> MasksAndBoxesSettings:
+        boxes = self.config.boxes[variant]
+        filters = {name: getattr(boxes, name) for name in BoxFilterSettings.model_fields}
+        return MasksAndBoxesSettings(masks=self.config.masks[boxes.masks], **filters)
+
+    def _kept_masks(self) -> list[str]:
+        """Variants of masks that have tables: all but those of which only boxes are asked for."""
+        boxes = self.config.boxes.values()
+        passed_on = {settings.masks for settings in boxes if not settings.keep_masks} - {settings.masks for settings in boxes if settings.keep_masks}
+        return [variant for variant in self.config.masks if variant not in passed_on]
 
     def _architecture(self, variant: str) -> dict[str, Any]:
         return {"architecture": self.config.detectors[self.config.pretrain[variant].detector]}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -19,7 +20,7 @@ class Stage:
         settings: "module:object" of the settings class or union; empty where a stage has none.
         files: "module:class" of the paths.
         function: "module:function" that runs it.
-        choices: settings field -> registry in which the field chooses a line.
+        choices: settings field, dotted where it is nested, -> registry in which the field chooses a line.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Stage:
 
     def modules(self, settings: BaseModel) -> list[str]:
         """Modules whose code decides the output under these settings."""
-        chosen = [module for field, registry in self.choices for module in registries.modules(getattr(registries, registry), getattr(settings, field))]
+        chosen = [module for field, registry in self.choices for module in registries.modules(getattr(registries, registry), attrgetter(field)(settings))]
         return [*(name.partition(":")[0] for name in (self.function, self.files, self.settings)), *chosen]
 
 
@@ -80,6 +81,7 @@ STAGES = {
         Stage("partition tiles", _DATASET, "mutdet.settings.datasets:PartitionTilesFiles", "mutdet.stages.partition:run_tiles", (("format", "LABEL_FORMATS"),)),
         _stage("masks", "Masks", choices=(("generator", "MASK_GENERATORS"),)),
         _stage("boxes", "Boxes"),
+        _stage("masks_and_boxes", "MasksAndBoxes", choices=(("masks.generator", "MASK_GENERATORS"),)),
         _stage("backbone", "Backbone", choices=(("method", "BACKBONE_METHODS"),)),
         _stage("embed", "Embed"),
         _stage("codebook", "Codebook"),

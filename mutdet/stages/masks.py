@@ -1,6 +1,7 @@
 """Stage `masks`: class-agnostic masks of tiles. No label is read here."""
 
 from mutdet.embedding.devices import prepare_device
+from mutdet.embedding.tile_images import decode_image
 from mutdet.proposals.mask import MaskGenerator
 from mutdet.proposals.tile_stream import masks_of_tiles
 from mutdet.settings.base import Runtime
@@ -21,7 +22,7 @@ def run(files: MasksFiles, settings: MasksSettings, runtime: Runtime) -> None:
     total = open_table(files.tiles, _COLUMNS).metadata.num_rows
     empty = 0
     with TableWriter(files.output, SCHEMA) as writer:
-        for tile_id, masks in progress(masks_of_tiles(generator, iterate_rows(files.tiles, _COLUMNS)), "masks", total):
+        for tile_id, masks in progress(masks_of_tiles(generator, iterate_rows(files.tiles, _COLUMNS), decode_image), "masks", total):
             writer.write([{"tile_id": tile_id, "mask_id": number, **mask.row()} for number, mask in enumerate(masks)])
             empty += not masks
         counts = {"tiles": total, "tiles_without_mask": empty, "masks": writer.rows}

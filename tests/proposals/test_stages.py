@@ -11,9 +11,10 @@ from mutdet.settings.base import Runtime
 from mutdet.settings.boxes import BoxesFiles, BoxesSettings
 from mutdet.settings.errors import UserError
 from mutdet.settings.masks import MasksFiles
+from mutdet.settings.masks_and_boxes import MasksAndBoxesFiles, MasksAndBoxesSettings
 from mutdet.settings.proposals.sam_generator import SamSettings
 from mutdet.settings.proposals.selective_search import SelectiveSearchSettings
-from mutdet.stages import boxes, masks
+from mutdet.stages import boxes, masks, masks_and_boxes
 from mutdet.tables.read import read_table
 from mutdet.tables.tiles import SCHEMA
 from mutdet.tables.write import write_table
@@ -105,3 +106,16 @@ def test_broken_tile_is_named(tiles, tmp_path):
     with pytest.raises(UserError, match="image2"):
         run_masks(tmp_path, tiles)
     assert not (tmp_path / "masks.parquet").exists()
+
+
+@pytest.mark.parametrize("settings", [SMALL, SelectiveSearchSettings(max_proposals=20)], ids=["sam", "selective_search"])
+def test_one_stage_in_place_of_two_gives_the_same_boxes(settings, tiles, tmp_path):
+    run_masks(tmp_path, tiles, settings)
+    filters = {"min_side": 6, "min_fill": 0.4, "nms_thresh": 0.5, "max_per_tile": 3}
+    expected = run_boxes(tmp_path, **filters)
+    files = MasksAndBoxesFiles(tiles=tmp_path / "tiles.parquet", output=tmp_path / "directly.parquet")
+    masks_and_boxes.run(files, MasksAndBoxesSettings(masks=settings, **filters), CPU)
+    assert read_table(files.output).to_pylist() == expected
+    assert expected
+    told, expected_told = (json.loads((tmp_path / name).read_text()) for name in ("directly.json", "boxes.json"))
+    assert {key: told[key] for key in ("masks", "boxes", "dropped")} == {key: expected_told[key] for key in ("masks", "boxes", "dropped")}

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mutdet.embedding.tile_images import decode_image
 from mutdet.proposals.mask import Mask, Region
 from mutdet.proposals.tile_stream import masks_of_tiles
 from mutdet.settings.errors import UserError
@@ -36,7 +37,7 @@ def tile(number):
 @pytest.mark.parametrize("tiles_per_batch", [1, 3])
 def test_every_tile_once_in_order(count, tiles_per_batch):
     generator = Brightness(tiles_per_batch)
-    found = list(masks_of_tiles(generator, map(tile, range(count))))
+    found = list(masks_of_tiles(generator, map(tile, range(count)), decode_image))
     assert [(tile_id, masks[0].predicted_iou) for tile_id, masks in found] == [(f"t{n}", float(n)) for n in range(count)]
     assert [len(batch) for batch in generator.batches] == [tiles_per_batch] * (count // tiles_per_batch) + [count % tiles_per_batch] * (
         count % tiles_per_batch > 0
@@ -52,7 +53,7 @@ def test_reads_only_a_few_tiles_ahead():
             read.append(number)
             yield tile(number)
 
-    stream = masks_of_tiles(Brightness(), tiles())
+    stream = masks_of_tiles(Brightness(), tiles(), decode_image)
     next(stream)
     assert len(read) < 10
     stream.close()
@@ -60,11 +61,11 @@ def test_reads_only_a_few_tiles_ahead():
 
 def test_broken_tile_is_named():
     with pytest.raises(UserError, match="t2"):
-        list(masks_of_tiles(Brightness(), [tile(0), tile(1), {"tile_id": "t2", "image": b"none"}, tile(3)]))
+        list(masks_of_tiles(Brightness(), [tile(0), tile(1), {"tile_id": "t2", "image": b"none"}, tile(3)], decode_image))
 
 
 def test_an_error_while_finishing_is_raised():
     generator = Brightness()
     generator._finish = lambda image: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        list(masks_of_tiles(generator, map(tile, range(3))))
+        list(masks_of_tiles(generator, map(tile, range(3)), decode_image))

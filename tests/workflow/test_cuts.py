@@ -28,9 +28,11 @@ def server():
     server.close()
 
 
-def run(server, folder, shards, processes, *targets):
-    """A run cut in some way."""
+def run(server, folder, shards, processes, *targets, change=None):
+    """A run cut in some way, of the config after a change."""
     project = new_project(folder)
+    if change:
+        project.configure(change)
     found = commands(project, "--config", f"shards={shards}", "--", *[str(ROOT / target) for target in targets])
     for _, group in groupby(found, key=stage):
         waiting = list(group)
@@ -93,3 +95,24 @@ def test_two_at_a_time_are_one_after_the_other(server, tmp_path):
     check_equal(alone, together)
     shards = {path.relative_to(alone): path.read_bytes() for path in alone.rglob("*-of-*.parquet")}
     assert {path.relative_to(together): path.read_bytes() for path in together.rglob("*-of-*.parquet")} == shards
+
+
+def without_masks(config):
+    config["boxes"]["search"]["keep_masks"] = False
+
+
+def test_masks_that_are_not_kept_change_no_other_table(server, tmp_path):
+    whole = tables(run(server, tmp_path / "kept", 2, 1, *BEFORE_FINETUNE))
+    found = tables(run(server, tmp_path / "not_kept", 2, 1, *BEFORE_FINETUNE, change=without_masks))
+    assert {folder.parts[0] for folder in whole.keys() - found.keys()} == {"masks"}
+    assert [folder for folder in found if not found[folder].equals(whole[folder])] == []
+
+
+def test_masks_are_kept_where_another_variant_wants_them(tmp_path):
+    project = new_project(tmp_path)
+    project.configure(without_masks)
+    assert project.planned("stages").keys() >= {"masks_and_boxes", "embed"}
+    assert "masks" not in project.planned("stages")
+    project.configure(lambda config: config["boxes"].update(other={"masks": "search"}))
+    planned = project.planned("stages")
+    assert (planned["masks"], planned["boxes"], planned["masks_and_boxes"]) == (2, 2, 2)

@@ -24,6 +24,8 @@ rule masks:
 
 
 rule boxes:
+    wildcard_constraints:
+        variant=one_of(LAYOUT.boxes(masks_kept=True)),
     input:
         masks=lambda wildcards: f"{ROOT}/masks/{CONFIG.boxes[wildcards.variant].masks}/{wildcards.dataset}/{wildcards.shard}.parquet",
     output:
@@ -39,3 +41,27 @@ rule boxes:
         code=code_of("boxes"),
     shell:
         "mutdet boxes --masks {input.masks:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule masks_and_boxes:
+    wildcard_constraints:
+        variant=one_of(LAYOUT.boxes(masks_kept=False)),
+    input:
+        tiles=f"{ROOT}/partition/{{dataset}}/unlabelled/{{shard}}.parquet",
+        weights=weights_of("masks_and_boxes"),
+    output:
+        f"{ROOT}/boxes/{{variant}}/{{dataset}}/{{shard}}.parquet",
+    log:
+        f"{LOGS}/masks_and_boxes/{{variant}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/masks_and_boxes/{{variant}}_{{dataset}}_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=gpus_of("masks_and_boxes"),
+        mem_mb=4000,
+    params:
+        settings=settings_of("masks_and_boxes"),
+        code=code_of("masks_and_boxes"),
+    shell:
+        "mutdet masks_and_boxes --tiles {input.tiles:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
