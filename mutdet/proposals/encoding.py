@@ -58,8 +58,9 @@ class ImageEncoder:
 
     def _together(self, images: Sequence[Image]) -> list[Encoded]:
         resized = [self._resize.apply_image(image) for image in images]
-        prepared = torch.cat([self._prepared(image) for image in resized])
-        embeddings, centres = self._encode(prepared)
+        prepared = [self._prepared(image) for image in resized]
+        # A last batch that is not full is filled up: one shape, so that nothing is compiled twice.
+        embeddings, centres = self._encode(torch.cat(prepared + prepared[-1:] * (self._batch - len(prepared))))
         return [
             Encoded((image.shape[0], image.shape[1]), (small.shape[0], small.shape[1]), embeddings[i : i + 1].float(), None if centres is None else centres[i])
             for i, (image, small) in enumerate(zip(images, resized, strict=True))

@@ -21,18 +21,19 @@ class SamGenerator:
     """Automatic masks of a Segment Anything model on one device."""
 
     def __init__(self, settings: SamSettings, device: torch.device) -> None:
-        sam = load_sam(settings.model, settings.weights, settings.sha256).to(device)
-        if settings.encoder == "fused":
-            fuse_attention(sam.image_encoder)
-        halve_matrices(sam, DTYPES[settings.precision])
-        self._generator: MaskGenerator
-        if settings.uses_stock_generator:
-            self._generator = StockMasks(sam, settings)
-        else:
-            self._generator = AutomaticMasks(sam, _DECODERS[settings.decoder](sam), settings)
-
+        self._generator = automatic_masks(load_sam(settings.model, settings.weights, settings.sha256).to(device), settings)
         self.tiles_per_batch = self._generator.tiles_per_batch
 
     def search(self, images: Sequence[Image], tile_ids: Sequence[str]) -> list[Finish]:
         """Find the masks of RGB images [H, W, 3]; see `MaskGenerator.search`."""
         return self._generator.search(images, tile_ids)
+
+
+def automatic_masks(sam: Sam, settings: SamSettings) -> MaskGenerator:
+    """Generator on a model that lies on its device; the model's layers are changed in place where the settings ask for faster ones."""
+    if settings.uses_stock_generator:
+        return StockMasks(sam, settings)
+    if settings.encoder == "fused":
+        fuse_attention(sam.image_encoder)
+    halve_matrices(sam, DTYPES[settings.precision])
+    return AutomaticMasks(sam, _DECODERS[settings.decoder](sam), settings)
