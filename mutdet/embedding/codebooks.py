@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from safetensors.numpy import load_file
 
+from mutdet.embedding.ahead import mapped_ahead, threads
 from mutdet.embedding.clustering import even_sample, fit_centres, unit_length
 from mutdet.embedding.principal_components import fit_principal_components
 from mutdet.settings.codebook import CodebookSettings
@@ -112,8 +113,7 @@ def fit_codebook(blocks: Callable[[], Iterable[np.ndarray]], width: int, setting
 def _measure(codebook: Codebook, blocks: Iterable[np.ndarray]) -> Clusters:
     count = len(codebook.centres)
     size, total, least = np.zeros(count, np.int64), np.zeros(count), np.full(count, np.inf)
-    for block in blocks:
-        nearest, similarity = codebook.assign(codebook.project(block))
+    for nearest, similarity in mapped_ahead(lambda block: codebook.assign(codebook.project(block)), blocks, threads()):
         size += np.bincount(nearest, minlength=count)
         total += np.bincount(nearest, similarity, minlength=count)
         np.minimum.at(least, nearest, similarity)

@@ -1,13 +1,18 @@
 """Principal components from one pass over blocks of rows."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.linalg.blas import dsyrk
+
+from mutdet.embedding.ahead import threads
 
 _RANK_TOLERANCE = 1e-10
+_PANEL = 512
+"""Columns of the matrix of products that a thread adds up at a time."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +38,41 @@ def fit_principal_components(blocks: Iterable[np.ndarray], width: int, count: in
     """Exact principal components, without whitening; memory is a few [D, D] matrices.
 
     Sums and products are accumulated in float64, block by block in the order given, around the first block's mean
-    so that they do not cancel. Signs: the largest coefficient of every direction is positive.
+    so that they do not cancel. Threads share the products, each with BLAS of one thread: the caller sees to that.
+    Signs: the largest coefficient of every direction is positive.
 
     Args:
         blocks: arrays [rows, D].
         width: D.
         count: P; directions beyond the rank of the data become zero.
     """
-    shift = np.zeros(width)
-    total = np.zeros(width)
-    products = np.zeros((width, width), order="F")
+    shift, total = np.zeros(width), np.zeros(width)
+    products = np.zeros((width, width))
     rows = 0
-    for block in blocks:
-        if not rows:
-            shift = block.mean(axis=0, dtype=np.float64)
-        centred = block - shift
-        total += centred.sum(axis=0)
-        products = dsyrk(1.0, centred.T, beta=1.0, c=products, overwrite_c=True)
-        rows += len(block)
+    with ThreadPoolExecutor(threads()) as pool:
+        for block in blocks:
+            if not rows:
+                shift = block.mean(axis=0, dtype=np.float64)
+            centred = block - shift
+            total += centred.sum(axis=0)
+            list(pool.map(partial(_add_products, products, centred), *_panels(width)))
+            rows += len(block)
     offset = total / max(rows, 1)
     covariance = (products - rows * np.triu(np.outer(offset, offset))) / max(rows - 1, 1)
     components, variance = _directions(covariance, count)
     return PrincipalComponents(shift + offset, components, variance, float(np.trace(covariance)), rows)
+
+
+def _panels(width: int) -> tuple[list[slice], list[slice]]:
+    """Pairs of ranges that cover the upper triangle, larger pairs first; they depend on the width alone, so that sums do not depend on the threads."""
+    ranges = [slice(start, min(start + _PANEL, width)) for start in range(0, width, _PANEL)]
+    pairs = [(first, second) for number, first in enumerate(ranges) for second in ranges[number + 1 :]] + [(both, both) for both in ranges]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+def _add_products(products: np.ndarray, centred: np.ndarray, first: slice, second: slice) -> None:
+    """Add the products of two ranges of the columns of centred [rows, D] to those of the blocks before."""
+    products[first, second] += centred[:, first].T @ centred[:, second]
 
 
 def _directions(upper: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

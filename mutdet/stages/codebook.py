@@ -19,7 +19,7 @@ from mutdet.tables.write import write_provenance, write_table
 
 
 def run(files: CodebookFiles, settings: CodebookSettings, runtime: Runtime) -> None:
-    """Fit the codebook and write it with its cluster sizes; one thread, so that sums are the same on every number of cores."""
+    """Fit the codebook and write it with its cluster sizes; threads share the work so that sums are the same on every number of cores."""
     width = embedding_width(files.embeddings)
     with threadpool_limits(limits=1):
         codebook, clusters = fit_codebook(partial(_pass, files.embeddings), width, settings)

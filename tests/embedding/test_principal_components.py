@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from mutdet.embedding.principal_components import fit_principal_components
 
@@ -56,3 +57,15 @@ def test_no_rows() -> None:
     found = fit_principal_components([], 4, 2)
     assert found.rows == 0
     assert np.isfinite(found.components).all()
+
+
+@pytest.mark.parametrize("width", [40, 1100])
+def test_threads_change_no_bit(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = features(300, width)
+    found = []
+    for number in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", number)
+        with threadpool_limits(limits=1):
+            found.append(fit_principal_components(blocks(x, 128), width, 8))
+    np.testing.assert_array_equal(found[0].components, found[1].components)
+    np.testing.assert_allclose(found[0].explained_variance, PCA(8, svd_solver="full").fit(x.astype(np.float64)).explained_variance_, rtol=1e-6)

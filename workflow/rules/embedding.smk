@@ -93,6 +93,7 @@ rule codebook:
         f"{BENCHMARKS}/codebook/{{variant}}.tsv"
     conda:
         ENVIRONMENT
+    threads: 2
     resources:
         mem_mb=4000,
     params:
