@@ -1,6 +1,7 @@
 """What two-stage deformable detectors of rotated boxes share: everything but how an angle is expressed, where queries look, and denoising."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -16,6 +17,7 @@ from mutdet.nn.criterion import decoder_losses, denoising_losses, encoder_losses
 from mutdet.nn.decoder import Decoder, LayerOutputs, Memory
 from mutdet.nn.denoising import DenoisingQueries, attention_mask
 from mutdet.nn.encoder import Encoder
+from mutdet.nn.feature_memory import FeatureMemory
 from mutdet.nn.full_precision import at_least_single, full_precision
 from mutdet.nn.heads import DetectionHead, EncoderHead
 from mutdet.nn.neck import ChannelMapper
@@ -53,6 +55,7 @@ class TwoStageDetr(nn.Module):
         self.classes = classes
         self.coding = coding
         self.backbone = build_backbone(settings.backbone)
+        self._memory = FeatureMemory()
         self.neck = ChannelMapper(self.backbone.channels, width, settings.levels)
         self.level_embedding = nn.Parameter(torch.randn(settings.levels, width))
         self.encoder = Encoder(settings)
@@ -72,7 +75,8 @@ class TwoStageDetr(nn.Module):
         """
         if sizes is None:
             sizes = torch.tensor(images.shape[2:], device=images.device).expand(len(images), 2)
-        tokens, levels = extract_pyramid(images, sizes.to(images.device), lambda group: self.neck(self.backbone(group)))
+        features = partial(self._memory.features, self.backbone) if self.training else self.backbone
+        tokens, levels = extract_pyramid(images, sizes.to(images.device), lambda group: self.neck(features(group)))
         cells = [rows * columns for rows, columns in levels.shapes]
         level_of_token = torch.repeat_interleave(self.level_embedding, torch.tensor(cells, device=images.device), dim=0)
         padding_mask = levels.padding_mask
