@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from sampling_ways import outputs_and_gradients
 from torch import Tensor
 
 from mutdet.nn.level_sampling import choice, on_cuda
 from mutdet.nn.level_sampling.choice import Sampling, sample_levels, sampling_on
+from mutdet.nn.level_sampling.function import Shapes
 from mutdet.nn.level_sampling.on_cpu import sample_levels_on_cpu
 from mutdet.nn.level_sampling.on_cuda import sample_levels_on_cuda
 from mutdet.nn.level_sampling.plain import sample_levels_plain
@@ -19,7 +21,6 @@ from mutdet.nn.level_sampling.plain import sample_levels_plain
 triton = pytest.importorskip("triton", reason="Triton is not installed")
 needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
-Shapes = tuple[tuple[int, int], ...]
 ONE: Shapes = ((3, 5),)
 FOUR: Shapes = ((4, 3), (2, 2), (2, 1), (1, 1))
 FIVE: Shapes = ((1, 4), (3, 2), (2, 2), (1, 2), (1, 1))
@@ -66,18 +67,17 @@ def sampling_inputs(
     return values.to(kind), locations.to(kind), weights.to(kind)
 
 
-def outputs_and_gradients(way: Sampling, inputs: tuple[Tensor, ...], shapes: Shapes, device: str = "cpu") -> list[Tensor]:
+def run(way: Sampling, inputs: tuple[Tensor, ...], shapes: Shapes, device: str = "cpu") -> list[Tensor]:
     """Result and gradients of all inputs, on the CPU."""
-    values, locations, weights = (x.detach().to(device).requires_grad_() for x in inputs)
-    result = way(values, shapes, locations, weights)
-    upstream = torch.randn(result.shape, generator=torch.Generator().manual_seed(1)).to(device, result.dtype)
-    return [x.cpu() for x in (result.detach(), *torch.autograd.grad(result, (values, locations, weights), upstream.to(device)))]
+    values, locations, _ = inputs = tuple(x.to(device) for x in inputs)
+    upstream = torch.randn(*locations.shape[:2], values.shape[2] * values.shape[3], generator=torch.Generator().manual_seed(1))
+    return [x.cpu() for x in outputs_and_gradients(way, inputs, shapes, upstream)]
 
 
 def assert_agrees_with_plain(inputs: tuple[Tensor, ...], shapes: Shapes, device: str, tolerance: float) -> None:
     """Within the tolerance of the largest number, in float64 and at the type that the inputs have."""
-    expected = outputs_and_gradients(sample_levels_plain, tuple(x.double() for x in inputs), shapes)
-    for ours, plain in zip(outputs_and_gradients(sample_levels_on_cuda, inputs, shapes, device), expected, strict=True):
+    expected = run(sample_levels_plain, tuple(x.double() for x in inputs), shapes)
+    for ours, plain in zip(run(sample_levels_on_cuda, inputs, shapes, device), expected, strict=True):
         torch.testing.assert_close(ours.double(), plain, atol=tolerance * float(plain.abs().max()), rtol=tolerance)
 
 
@@ -114,7 +114,7 @@ def test_places_on_borders_and_centres(device: str, place: float) -> None:
 @pytest.mark.parametrize("place", [-1e30, -1.0, 2.0, 1e30, float("inf"), float("nan")])
 def test_places_far_outside_give_zero(device: str, place: float) -> None:
     values, locations, weights = sampling_inputs(FOUR)
-    assert not any(x.any() for x in outputs_and_gradients(sample_levels_on_cuda, (values, torch.full_like(locations, place), weights), FOUR, device))
+    assert not any(x.any() for x in run(sample_levels_on_cuda, (values, torch.full_like(locations, place), weights), FOUR, device))
 
 
 def test_samples_in_one_square_add_up(device: str) -> None:
@@ -139,7 +139,7 @@ def test_a_gradient_that_is_expanded(device: str) -> None:
 
 def test_the_same_bits_twice(device: str) -> None:
     inputs = sampling_inputs(FOUR)
-    first, second = (outputs_and_gradients(sample_levels_on_cuda, inputs, FOUR, device) for _ in range(2))
+    first, second = (run(sample_levels_on_cuda, inputs, FOUR, device) for _ in range(2))
     assert all(map(torch.equal, first, second))
 
 
@@ -147,13 +147,13 @@ def test_the_same_bits_twice(device: str) -> None:
 def test_the_same_bits_twice_under_load() -> None:
     shapes = ((64, 64), (32, 32), (16, 16), (8, 8))
     inputs = sampling_inputs(shapes, heads=8, channels=32, points=4, queries=5440)
-    first, *others = (outputs_and_gradients(sample_levels_on_cuda, inputs, shapes, "cuda") for _ in range(5))
+    first, *others = (run(sample_levels_on_cuda, inputs, shapes, "cuda") for _ in range(5))
     assert all(torch.equal(a, b) for other in others for a, b in zip(first, other, strict=True))
     assert_agrees_with_plain(inputs, shapes, "cuda", 1e-5)
 
 
 def test_no_queries(device: str) -> None:
-    result, of_values, of_locations, of_weights = outputs_and_gradients(sample_levels_on_cuda, sampling_inputs(FOUR, queries=0), FOUR, device)
+    result, of_values, of_locations, of_weights = run(sample_levels_on_cuda, sampling_inputs(FOUR, queries=0), FOUR, device)
     assert result.shape == (2, 0, 16)
     assert not of_values.any()
     assert of_locations.numel() == of_weights.numel() == 0
@@ -162,9 +162,9 @@ def test_no_queries(device: str) -> None:
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 def test_half_precision_is_read_as_it_is(device: str, half: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     values, locations, weights = sampling_inputs(FOUR)
-    expected = outputs_and_gradients(sample_levels_on_cuda, (values.to(half).float(), locations, weights.to(half).float()), FOUR, device)
+    expected = run(sample_levels_on_cuda, (values.to(half).float(), locations, weights.to(half).float()), FOUR, device)
     monkeypatch.setattr(choice, "sampling_on", lambda device: sample_levels_on_cuda)
-    halves = outputs_and_gradients(sample_levels, (values.to(half), locations, weights.to(half)), FOUR, device)
+    halves = run(sample_levels, (values.to(half), locations, weights.to(half)), FOUR, device)
     assert [x.dtype for x in halves] == [torch.float32, half, torch.float32, half]
     for ours, single in zip(halves, expected, strict=True):
         # The interpreter cuts where a card rounds.
@@ -221,7 +221,7 @@ def test_compiles_for_a_card_without_atomic_operations(monkeypatch: pytest.Monke
     monkeypatch.setattr(on_cuda, "_launch", compile_only)
     with triton.knobs.cache.scope():
         triton.knobs.cache.dir = str(tmp_path)
-        outputs_and_gradients(sample_levels_on_cuda, (values.to(values_kind), locations, weights), FIVE)
+        run(sample_levels_on_cuda, (values.to(values_kind), locations, weights), FIVE)
     assert set(assemblies) == {"sample", "gradients_of_places", "gradient_of_values"}
     for assembly in assemblies.values():
         assert "ld.global" in assembly

@@ -3,8 +3,8 @@
 The gradient of the values scatters four corners per sample; summed by atomic additions it would depend on the order in which programs happen to run.
 Here one program owns each value and fetches what belongs to it in the order of the queries: samples are sorted by the square between cells in which
 they lie, and those that reach a value lie in the four squares around it. So one sort of a number per sample serves four corners and all channels: at
-21,760 queries, 2 images, 8 heads, 4 levels and 4 points 5.6 million numbers, instead of 22 million additions of 32 channels. It needs 40 bytes per
-sample while it runs, 210 MB at that size; the samples themselves would take 128 bytes each, several times over.
+21,760 queries, 2 images, 8 heads, 4 levels and 4 points 5.6 million numbers, instead of 22 million additions of 32 channels. By count the
+sort takes some 40 bytes per sample while it runs, 220 MB at that size; the samples themselves would take 128 bytes each, several times over.
 """
 
 import importlib.util
