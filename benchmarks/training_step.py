@@ -32,12 +32,12 @@ def training_step(name: str, device: str) -> tuple[float, float]:
     scale, shift = torch.tensor([SIDE, SIDE, 60, 30, 3.0]), torch.tensor([0, 0, 10, 5, -1.5])
     targets = [Targets((torch.rand(OBJECTS, 5) * scale + shift).to(device), torch.arange(OBJECTS, device=device)) for _ in range(BATCH)]
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-    generator = torch.Generator().manual_seed(0)
+    generators = [torch.Generator().manual_seed(image) for image in range(BATCH)]
 
     def call() -> None:
         encoded = model.encode(images)
         proposals = model.propose(encoded, model.project_memory(encoded))
-        denoising = model.denoise(targets, encoded.sizes, generator)
+        denoising = model.denoise(targets, encoded.sizes, generators)
         losses = model.losses(proposals, model.decode(encoded, proposals, denoising), denoising, targets, encoded.sizes)
         optimiser.zero_grad()
         torch.stack(list(losses.values.values())).sum().backward()
