@@ -1,5 +1,6 @@
 """Time and peak memory of a function, in a fresh process each, so that peaks do not mix."""
 
+import ctypes
 import multiprocessing
 import platform
 import time
@@ -31,6 +32,36 @@ def measure(function: Callable[..., Any], *arguments: Any) -> Measurement:
     """Call a function of an importable module in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_timed, function, arguments).result()
+
+
+def best(call: Callable[[], Any], device: str, repeats: int) -> float:
+    """Seconds of the fastest of some calls, work on a card included."""
+    import torch  # here, because it would weigh on the peaks of benchmarks that do without
+
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def extra_memory(call: Callable[[], Any], device: str) -> float:
+    """Megabytes by which a call raises the memory of this process, or of the card, at its peak."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls freed would hide what this one takes
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is from now on
+    start = _peak()
+    call()
+    return _peak() - start
 
 
 def machine() -> str:

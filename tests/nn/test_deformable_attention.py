@@ -1,17 +1,16 @@
 import math
-from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from sampling_ways import outputs_and_gradients
 from torch import Tensor
 
 from mutdet.nn.deformable_attention import DeformableAttention, around_cells
 from mutdet.nn.feature_levels import FeatureLevels
-from mutdet.nn.level_sampling.choice import sample_levels
+from mutdet.nn.level_sampling.choice import Sampling, sample_levels
 from mutdet.nn.level_sampling.on_cpu import sample_levels_on_cpu
 from mutdet.nn.level_sampling.plain import sample_levels_plain
 
-Way = Callable[[Tensor, Sequence[tuple[int, int]], Tensor, Tensor], Tensor]
 SHAPES = ((4, 6), (2, 3))
 TOKENS = 4 * 6 + 2 * 3
 
@@ -58,7 +57,7 @@ WAYS = pytest.mark.parametrize("way", [sample_levels_plain, sample_levels_on_cpu
 
 @WAYS
 @pytest.mark.parametrize("seed", range(3))
-def test_samples_equal_a_loop_over_points(way: Way, seed: int) -> None:
+def test_samples_equal_a_loop_over_points(way: Sampling, seed: int) -> None:
     values, locations, weights = sampling_inputs(seed)
     torch.testing.assert_close(way(values, SHAPES, locations, weights), naive(values, locations, weights))
     single = way(values.float(), SHAPES, locations.float(), weights.float())
@@ -67,7 +66,7 @@ def test_samples_equal_a_loop_over_points(way: Way, seed: int) -> None:
 
 @WAYS
 @pytest.mark.parametrize("seed", range(3))
-def test_gradients_of_all_inputs(way: Way, seed: int) -> None:
+def test_gradients_of_all_inputs(way: Sampling, seed: int) -> None:
     inputs = [x.requires_grad_() for x in sampling_inputs(seed, batch=1, queries=2, channels=2, points=2)]
     assert torch.autograd.gradcheck(lambda v, o, w: way(v, SHAPES, o, w), inputs)
 
@@ -87,10 +86,16 @@ def test_compiled_and_plain_agree_on_odd_shapes(shapes: tuple[tuple[int, int], .
         torch.testing.assert_close(compiled, plain, atol=1e-5 * float(plain.abs().max()), rtol=1e-5)
 
 
-def outputs_and_gradients(way: Way, inputs: tuple[Tensor, ...], shapes: tuple[tuple[int, int], ...], upstream: Tensor) -> list[Tensor]:
-    values, locations, weights = (x.clone().requires_grad_() for x in inputs)
-    result = way(values, shapes, locations, weights)
-    return [result.detach(), *torch.autograd.grad(result, (values, locations, weights), upstream)]
+# Places on the borders of a level, half a cell inside and half a cell beyond, all exact in floating point; in the middle, the derivative jumps too.
+@pytest.mark.parametrize("place", [-0.125, 0.0, 0.125, 0.375, 0.875, 1.0, 1.125])
+def test_compiled_and_plain_agree_on_borders_and_centres(place: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values, locations = torch.randn(1, 16, 1, 3, generator=generator), torch.rand(1, 4, 1, 1, 2, 2, generator=generator)
+    locations[:, ::2, ..., 0], locations[:, 1::2, ..., 1] = place, place
+    inputs, upstream = (values, locations, torch.ones(1, 4, 1, 1, 2)), torch.randn(1, 4, 3, generator=generator)
+    results = [outputs_and_gradients(way, inputs, ((4, 4),), upstream) for way in (sample_levels_plain, sample_levels_on_cpu)]
+    for plain, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, plain, atol=1e-5, rtol=1e-5)
 
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +108,7 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("way", [sample_levels_plain, sample_levels_on_cpu])
-def test_places_far_outside_give_zero(way: Way) -> None:
+def test_places_far_outside_give_zero(way: Sampling) -> None:
     values, locations, weights = (x.float() for x in sampling_inputs(0))
     for place in (-1e30, -1.0, 2.0, 1e30):
         assert not way(values, SHAPES, torch.full_like(locations, place), weights).any()

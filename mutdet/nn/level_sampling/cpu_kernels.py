@@ -1,4 +1,8 @@
-"""The loops over samples."""
+"""The loops over samples.
+
+What the two kernels share is inlined by the compiler of Python's own code: across calls, slices of arrays would cost reference counts and the loops
+over channels would not become vector instructions.
+"""
 
 import math
 
@@ -25,8 +29,6 @@ def sample(
         last: pair after the last.
     """
     _, queries, heads, level_count, points, _ = locations.shape
-    channels = values.shape[3]
-    one, half = weights.dtype.type(1), weights.dtype.type(0.5)
     for pair in range(first, last):
         image, head = pair // heads, pair % heads
         for query in range(queries):
@@ -35,25 +37,12 @@ def sample(
             for level in range(level_count):
                 start, rows, columns = levels[level, 0], levels[level, 1], levels[level, 2]
                 for point in range(points):
-                    x = locations[image, query, head, level, point, 0] * weights.dtype.type(columns) - half
-                    y = locations[image, query, head, level, point, 1] * weights.dtype.type(rows) - half
-                    if not (x > -one and y > -one and x < columns and y < rows):
-                        continue
-                    left, top = math.floor(x), math.floor(y)
-                    right_share, bottom_share = x - left, y - top
-                    for down in range(2):
-                        row = int(top) + down
-                        if row < 0 or row >= rows:
-                            continue
-                        row_share = weights[image, query, head, level, point] * (bottom_share if down else one - bottom_share)
-                        for across in range(2):
-                            column = int(left) + across
-                            if column < 0 or column >= columns:
-                                continue
-                            share = row_share * (right_share if across else one - right_share)
-                            value = values[image, start + row * columns + column, head]
-                            for channel in range(channels):
-                                total[channel] += share * value[channel]
+                    left, right_share = _cells(locations[image, query, head, level, point, 0], columns)
+                    top, bottom_share = _cells(locations[image, query, head, level, point, 1], rows)
+                    for corner in range(4):
+                        token, row_share, column_share = _corner(left, top, right_share, bottom_share, start, rows, columns, corner)
+                        if token >= 0:
+                            _add(total, values[image, token, head], weights[image, query, head, level, point] * row_share * column_share)
 
 
 @compiled(fastmath=_FAST)
@@ -84,43 +73,64 @@ def gradients(
         last: pair after the last.
     """
     _, queries, heads, level_count, points, _ = locations.shape
-    channels = values.shape[3]
-    zero, one, half = weights.dtype.type(0), weights.dtype.type(1), weights.dtype.type(0.5)
     for pair in range(first, last):
         image, head = pair // heads, pair % heads
         for query in range(queries):
             incoming = gradient[image, query, head]
             for level in range(level_count):
                 start, rows, columns = levels[level, 0], levels[level, 1], levels[level, 2]
-                height, width = weights.dtype.type(rows), weights.dtype.type(columns)
                 for point in range(points):
                     weight = weights[image, query, head, level, point]
-                    x = locations[image, query, head, level, point, 0] * width - half
-                    y = locations[image, query, head, level, point, 1] * height - half
-                    sampled, along_x, along_y = zero, zero, zero
-                    if x > -one and y > -one and x < columns and y < rows:
-                        left, top = math.floor(x), math.floor(y)
-                        right_share, bottom_share = x - left, y - top
-                        for down in range(2):
-                            row = int(top) + down
-                            if row < 0 or row >= rows:
-                                continue
-                            row_share = bottom_share if down else one - bottom_share
-                            for across in range(2):
-                                column = int(left) + across
-                                if column < 0 or column >= columns:
-                                    continue
-                                column_share = right_share if across else one - right_share
-                                share = weight * row_share * column_share
-                                token = start + row * columns + column
-                                value, target = values[image, token, head], of_values[image, token, head]
-                                product = zero
-                                for channel in range(channels):
-                                    product += incoming[channel] * value[channel]
-                                    target[channel] += share * incoming[channel]
-                                sampled += row_share * column_share * product
-                                along_x += row_share * product if across else -row_share * product
-                                along_y += column_share * product if down else -column_share * product
+                    left, right_share = _cells(locations[image, query, head, level, point, 0], columns)
+                    top, bottom_share = _cells(locations[image, query, head, level, point, 1], rows)
+                    sampled = along_x = along_y = weights.dtype.type(0)
+                    for corner in range(4):
+                        token, row_share, column_share = _corner(left, top, right_share, bottom_share, start, rows, columns, corner)
+                        if token >= 0:
+                            share = weight * row_share * column_share
+                            product = _exchange(values[image, token, head], of_values[image, token, head], incoming, share)
+                            sampled += row_share * column_share * product
+                            along_x += row_share * product if corner % 2 else -row_share * product
+                            along_y += column_share * product if corner // 2 else -column_share * product
                     of_weights[image, query, head, level, point] = sampled
-                    of_locations[image, query, head, level, point, 0] = along_x * weight * width
-                    of_locations[image, query, head, level, point, 1] = along_y * weight * height
+                    of_locations[image, query, head, level, point, 0] = along_x * weight * columns
+                    of_locations[image, query, head, level, point, 1] = along_y * weight * rows
+
+
+@compiled(fastmath=_FAST, inline="always")
+def _cells(location: np.floating, count: int) -> tuple[int, np.floating]:  # pragma: no cover -- compiled
+    """The first of the two cells along a side around a location, and the share of the second; two cells off the map if it lies outside."""
+    number = type(location)
+    place = location * number(count) - number(0.5)
+    if place >= number(-1) and place < count:
+        first = math.floor(place)
+        return int(first), number(place - first)
+    return -2, number(0)
+
+
+@compiled(fastmath=_FAST, inline="always")
+def _corner(
+    left: int, top: int, right_share: np.floating, bottom_share: np.floating, start: int, rows: int, columns: int, corner: int
+) -> tuple[int, np.floating, np.floating]:  # pragma: no cover -- compiled
+    """Corner 0 to 3 (top left, top right, bottom left, bottom right) around a place: token, -1 off the map; shares of its row and column."""
+    one = type(right_share)(1)
+    row, column = top + corner // 2, left + corner % 2
+    token = start + row * columns + column if row >= 0 and row < rows and column >= 0 and column < columns else -1
+    return token, bottom_share if corner // 2 else one - bottom_share, right_share if corner % 2 else one - right_share
+
+
+@compiled(fastmath=_FAST, inline="always")
+def _add(total: np.ndarray, value: np.ndarray, share: np.floating) -> None:  # pragma: no cover -- compiled
+    """Add a share of a value to a sum."""
+    for channel in range(len(total)):
+        total[channel] += share * value[channel]
+
+
+@compiled(fastmath=_FAST, inline="always")
+def _exchange(value: np.ndarray, target: np.ndarray, incoming: np.ndarray, share: np.floating) -> np.floating:  # pragma: no cover -- compiled
+    """Product of value and incoming gradient, whose share goes to the value's gradient."""
+    product = value.dtype.type(0)
+    for channel in range(len(incoming)):
+        product += incoming[channel] * value[channel]
+        target[channel] += share * incoming[channel]
+    return product

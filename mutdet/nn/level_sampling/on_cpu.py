@@ -11,34 +11,34 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+
+from mutdet.nn.level_sampling.function import CompiledForm, Shapes, sample_by
 
 
-def sample_levels_on_cpu(values: Tensor, shapes: Sequence[tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+def sample_levels_on_cpu(values: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
     """See `mutdet.nn.level_sampling.choice.sample_levels`; all tensors on the CPU, of one type, float32 or float64."""
-    sides = np.asarray(shapes, np.int64)
-    levels = np.column_stack([np.cumsum(sides.prod(1)) - sides.prod(1), sides])
-    result: Tensor = _Sampling.apply(values.contiguous(), locations.contiguous(), weights.contiguous(), levels)
+    return sample_by(_FORM, values, shapes, locations, weights)
+
+
+def _sample(values: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    result = values.new_empty(*locations.shape[:3], values.shape[3])
+    _spread(_kernels().sample, [values, _levels(shapes), locations, weights, result])
     return result
 
 
-class _Sampling(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, values: Tensor, locations: Tensor, weights: Tensor, levels: np.ndarray) -> Tensor:
-        result = values.new_empty(*locations.shape[:3], values.shape[3])
-        ctx.save_for_backward(values, locations, weights)
-        ctx.levels = levels  # type: ignore[attr-defined]
-        _spread(_kernels().sample, [values, levels, locations, weights, result])
-        return result.flatten(2)
+def _gradients(values: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    of_values, of_locations, of_weights = torch.zeros_like(values), torch.empty_like(locations), torch.empty_like(weights)
+    _spread(_kernels().gradients, [values, _levels(shapes), locations, weights, gradient, of_values, of_locations, of_weights])
+    return of_values, of_locations, of_weights
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        values, locations, weights = ctx.saved_tensors
-        of_values, of_locations, of_weights = torch.zeros_like(values), torch.empty_like(locations), torch.empty_like(weights)
-        gradient = gradient.contiguous().unflatten(2, (values.shape[2], values.shape[3]))
-        _spread(_kernels().gradients, [values, ctx.levels, locations, weights, gradient, of_values, of_locations, of_weights])
-        return of_values, of_locations, of_weights, None
+
+_FORM = CompiledForm(_sample, _gradients)
+
+
+def _levels(shapes: Shapes) -> np.ndarray:
+    """[L, 3] first token, rows, columns."""
+    sides = np.asarray(shapes, np.int64)
+    return np.column_stack([np.cumsum(sides.prod(1)) - sides.prod(1), sides])
 
 
 @cache
