@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ from mutdet.tables.write_errors import write_errors_of
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Temporary file name beside `path`, moved to `path` if the block ends well; after a power cut too the file is the old or the new one.
+    """Temporary, empty file beside `path`, moved to `path` if the block ends well; after a power cut too the file is the old or the new one.
+
+    Whoever may read a new file of this folder may read it, however the block writes it.
 
     Inside `mutdet.tables.claims.claimed` the file is moved only if no later run has claimed an output of this stage.
 
@@ -26,7 +29,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         claims.tidy(path)
         try:
+            # The umask itself can be read only by changing it for all threads, and a folder may have rules of its own.
+            temporary.touch()
+            mode = _mode(temporary)
             yield temporary
+            # Safetensors puts a file of its own there that only its owner may read; some file systems refuse to be told a mode.
+            if _mode(temporary) != mode:
+                temporary.chmod(mode)
             sync_file(temporary)
             with claims.held():
                 move(temporary, path)
@@ -37,6 +46,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 raise
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """Who may do what with a file."""
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def sync_file(path: Path) -> None:

@@ -3,14 +3,14 @@
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mutdet.nn.ranks import largest_over_ranks, rank, ranks
 from mutdet.settings.console import log, progress
@@ -18,7 +18,7 @@ from mutdet.settings.errors import UserError
 from mutdet.settings.loop import LoopSettings
 from mutdet.settings.seeds import seed_for
 from mutdet.training.log_book import LogBook
-from mutdet.training.sampling import BatchOrder
+from mutdet.training.sampling import BatchOrder, DrawnDataset
 from mutdet.training.state import Checkpoints, locked
 from mutdet.training.stopping import StoppedError, StopRequest, ignore_stop_signals, stop_request
 
@@ -34,13 +34,6 @@ class Movable(Protocol):
 
 
 BatchType = TypeVar("BatchType", bound=Movable)
-
-
-class SizedDataset(Sized, Protocol):
-    """Tiles, asked for by `Draw`."""
-
-    def __getitem__(self, draw: Any) -> Any:
-        """Sample of a draw."""
 
 
 class ResumableLoop(ABC, Generic[BatchType]):
@@ -62,7 +55,7 @@ class ResumableLoop(ABC, Generic[BatchType]):
         self,
         model: nn.Module,
         optimiser: torch.optim.Optimizer,
-        dataset: SizedDataset,
+        dataset: DrawnDataset[Any],
         collate: Callable[[Sequence[Any]], BatchType],
         settings: LoopSettings,
         stage: str,
@@ -137,8 +130,7 @@ class ResumableLoop(ABC, Generic[BatchType]):
     def _batches(self, workers: int) -> Iterator[BatchType]:
         settings = self._loop_settings
         order = BatchOrder(len(self._dataset), settings.batch, self._steps, settings.seed, self._stage, self._step, (rank(), ranks()))
-        tiles: Dataset[Any] = self._dataset  # type: ignore[assignment]
-        yield from DataLoader(tiles, batch_sampler=order, collate_fn=self._collate, num_workers=workers, worker_init_fn=ignore_stop_signals)
+        yield from DataLoader(self._dataset, batch_sampler=order, collate_fn=self._collate, num_workers=workers, worker_init_fn=ignore_stop_signals)
 
     def _step_and_note(self, batch: BatchType) -> None:
         seed = seed_for(self._loop_settings.seed, self._stage, "step", self._step)

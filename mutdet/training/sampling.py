@@ -1,9 +1,15 @@
 """Order of the tiles: one shuffled pass after the other, cut into batches."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+from torch.utils.data import Dataset
 
 from mutdet.settings.seeds import generator_for
+
+SampleType = TypeVar("SampleType", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -12,6 +18,18 @@ class Draw:
 
     tile: int
     epoch: int
+
+
+class DrawnDataset(Dataset[SampleType], ABC):
+    """Samples that are asked for by `Draw`, as many as there are tiles."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of tiles."""
+
+    @abstractmethod
+    def __getitem__(self, draw: Draw) -> SampleType:
+        """Sample of a draw; the same in every process."""
 
 
 class BatchOrder:

@@ -102,7 +102,7 @@ def train_backbone(method_class: type[SelfSupervisedMethod], settings: SelfSuper
     if settings.precision == "float16" and device.type != "cuda":
         raise UserError("precision float16 needs CUDA", remedy="set precision to bfloat16 or float32")
     index = TileIndex.read(files.tiles)
-    method = _build(method_class, settings).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    method = _build(method_class, settings).to(device).to(memory_format=torch.channels_last)
     probe = partial(LabelProbe(files.probe, settings, device).accuracy, method.backbone) if settings.probe_dataset is not None else None
     trainer = SelfSupervisedTrainer(method, ViewDataset(index, settings, _STAGE), settings, probe)
     book = trainer.run(files.state, _identity(settings, files.tiles), runtime.workers)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from mutdet.detectors.types import Targets
 from mutdet.embedding.tile_images import decode_image, normalised
@@ -14,7 +13,7 @@ from mutdet.settings.seeds import generator_for
 from mutdet.settings.training import TrainingSettings
 from mutdet.training.augmentation import apply_flip, draw_flip, resize
 from mutdet.training.objects import PackedObjects
-from mutdet.training.sampling import Draw
+from mutdet.training.sampling import Draw, DrawnDataset
 from mutdet.training.tile_index import TileIndex
 
 KEPT_BYTES = 1 << 28
@@ -69,7 +68,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     return Batch(images, sizes, [targets for _, _, targets in samples], [tile_id for tile_id, _, _ in samples])
 
 
-class TileDataset(Dataset[Sample]):
+class TileDataset(DrawnDataset[Sample]):
     """Augmented tiles of a training; reads single tiles from the tables when they are asked for.
 
     Decoded and resized tiles are kept as long as there is room, so that a small data set is decoded once; in one that does not fit, the tiles that came

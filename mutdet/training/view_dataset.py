@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from mutdet.embedding.tile_images import decode_image
 from mutdet.pretraining.selfsup.crops import apply_crop, draw_crop, draw_region
 from mutdet.pretraining.selfsup.photometry import Photometry, augment, draw_photometry, normalised_views
 from mutdet.settings.backbones.self_supervised import SelfSupervisedSettings
 from mutdet.settings.seeds import generator_for
-from mutdet.training.sampling import Draw
+from mutdet.training.sampling import Draw, DrawnDataset
 from mutdet.training.tile_index import TileIndex
 
 View = tuple[Tensor, Photometry]
@@ -52,7 +51,7 @@ def collate_views(samples: Sequence[Sequence[View]]) -> ViewBatch:
     return ViewBatch([torch.stack(crops) for crops, _ in views], [Photometry.stack(photometry) for _, photometry in views])
 
 
-class ViewDataset(Dataset[list[View]]):
+class ViewDataset(DrawnDataset[list[View]]):
     """Views of tiles; reads single tiles from the tables when they are asked for.
 
     What a draw gives depends on the seed, the pass over the data and the tile's id alone: not on worker, order or shard.

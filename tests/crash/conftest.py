@@ -7,23 +7,10 @@ from pathlib import Path
 
 import pytest
 from stage_commands import StageServer, commands
-from workflow_project import new_project
+from workflow_project import LEARNED, new_project
 
 ROOT = Path("results/tiny")
 SCENES = ["scenes", "--output", f"{ROOT}/scenes/few", "--train", "2", "--val", "1", "--size", "96"]
-LEARNED = {
-    "method": "selfemd",
-    "architecture": "resnet18",
-    "crop_size": 32,
-    "third_view": 0,
-    "blur_kernel": 5,
-    "projection_hidden": 16,
-    "projection_width": 8,
-    "iterations": 2,
-    "batch": 2,
-    "threads": 1,
-    "checkpoint_minutes": 1e-6,
-}
 
 
 @dataclass(frozen=True)
@@ -79,7 +66,7 @@ def finished(server, tmp_path_factory) -> Run:
 
 def small_trainings(config):
     """Four steps each, with a checkpoint after every one."""
-    config["backbone"]["learned"] = LEARNED
+    config["backbone"]["learned"] = {**LEARNED, "checkpoint_minutes": 1e-6}
     for settings in (config["pretrain"]["mutdet"], config["finetune"]["mutdet-50"]):
         settings.update(iterations=4, checkpoint_minutes=1e-6)
 

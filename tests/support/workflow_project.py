@@ -16,6 +16,19 @@ from torchvision.models import resnet18
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ["mutdet", "workflow", "profiles", "envs", "Snakefile"]
 TINY = REPOSITORY / "tests" / "workflow" / "tiny.yaml"
+LEARNED = {
+    "method": "selfemd",
+    "architecture": "resnet18",
+    "crop_size": 32,
+    "third_view": 0,
+    "blur_kernel": 5,
+    "projection_hidden": 16,
+    "projection_width": 8,
+    "iterations": 2,
+    "batch": 2,
+    "threads": 1,
+}
+"""A backbone variant for the tiny config that is trained, in two steps."""
 
 
 class Project:

@@ -1,4 +1,7 @@
-"""A full disk and a read-only folder: one line that names the file, and nothing partial."""
+"""What writes outputs: on a full disk or in a read-only folder one line that names the file, and nothing partial; else a file for all whom the umask lets."""
+
+import os
+import stat
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +46,19 @@ WRITERS = {
     "detector.safetensors": detector,
     "checkpoint-0000000001.pt": lambda path: Checkpoints(path.parent, "training").save(1, {"weight": torch.from_numpy(NOISE)}),
 }
+
+
+@pytest.fixture
+def colleagues_read():
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_umask_says_who_may_read_a_file(colleagues_read, tmp_path, name):
+    WRITERS[name](tmp_path / name)
+    assert stat.filemode((tmp_path / name).stat().st_mode) == "-rw-r-----"
 
 
 @pytest.mark.parametrize("name", WRITERS)

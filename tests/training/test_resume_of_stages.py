@@ -1,20 +1,17 @@
 """Trainings of the stages, stopped by a signal after every step: weights and log end byte for byte as without a stop."""
 
-import os
-import signal
-
 import pytest
 from drawn_tables import TINY, draw_tables
+from stopped_trainings import check_stops
 
 from mutdet.settings.base import Runtime
 from mutdet.settings.finetune import FinetuneFiles, FinetuneSettings
 from mutdet.settings.pretrain import PretrainFiles
 from mutdet.settings.registries import PRETRAINING_METHODS
 from mutdet.stages import finetune, pretrain
-from mutdet.training.resumable_loop import ResumableLoop
-from mutdet.training.stopping import StoppedError
 
 STEPS = 3
+STOPS = [(1, 2), (2, 0)]
 TRAINING = {"iterations": STEPS, "batch": 2, "image_size": 96, "threads": 1, "log_every": 2, "average": 0.9, "learning_rate": 1e-3}
 SMALL = {
     "mutdet": {"enhancement_layers": 1, "enhancement_width": 32, "embedding_width": 32},
@@ -29,30 +26,6 @@ def drawn(tmp_path_factory):
     return draw_tables(tmp_path_factory.mktemp("drawn"), 5)
 
 
-def stop_after(step: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a signal come in the middle of a step."""
-    original = ResumableLoop._step_and_note
-
-    def step_and_note(self, batch):
-        if self._step + 1 == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-        original(self, batch)
-
-    monkeypatch.setattr(ResumableLoop, "_step_and_note", step_and_note)
-
-
-def check(run, folder, monkeypatch) -> None:
-    """`run(folder)` trains and gives the bytes of its outputs."""
-    whole = run(folder / "whole", 0)
-    for step, workers in ((1, 2), (2, 0)):
-        place = folder / str(step)
-        with monkeypatch.context() as patch:
-            stop_after(step, patch)
-            with pytest.raises(StoppedError, match=f"after step {step} of {STEPS}"):
-                run(place, workers)
-        assert run(place, workers) == whole
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_pretraining(name, drawn, tmp_path, monkeypatch):
     settings = PRETRAINING_METHODS[name].settings_class(architecture=TINY.model_copy(update={"dropout": 0.1}), **TRAINING, **SMALL[name])
@@ -63,7 +36,7 @@ def test_pretraining(name, drawn, tmp_path, monkeypatch):
         pretrain.run(PretrainFiles(output=output, log=log, **common), settings, Runtime(device="cpu", workers=workers))
         return output.read_bytes(), log.read_bytes()
 
-    check(run, tmp_path, monkeypatch)
+    check_stops(run, tmp_path, monkeypatch, STEPS, STOPS)
 
 
 def test_fine_tuning(drawn, tmp_path, monkeypatch):
@@ -78,4 +51,4 @@ def test_fine_tuning(drawn, tmp_path, monkeypatch):
         finetune.run(FinetuneFiles(output=output, log=log, **common), FinetuneSettings(**TRAINING), Runtime(device="cpu", workers=workers))
         return output.read_bytes(), log.read_bytes()
 
-    check(run, tmp_path, monkeypatch)
+    check_stops(run, tmp_path, monkeypatch, STEPS, STOPS)

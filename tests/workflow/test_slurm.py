@@ -1,6 +1,7 @@
 """Runs through profiles/slurm on a real SLURM: the tables of a local run, whatever happens to jobs, nodes and Snakemake itself."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -37,6 +38,30 @@ if sys.orig_argv[2:3] == ["masks"] and not Path("quick").exists():
     time.sleep(20)
 """
 """And this makes every `mutdet masks` slow until there is a file `quick`."""
+
+SLOW_AT_FIRST = """
+import sys
+import time
+
+if sys.orig_argv[2:3] == ["pretrain"]:
+    from mutdet.training.resumable_loop import ResumableLoop
+
+    resume, step = ResumableLoop._resume, ResumableLoop._step_and_note
+
+    def note_begin(self, checkpoints):
+        resume(self, checkpoints)
+        self.begin = self._step
+
+    def slow_step(self, batch):
+        time.sleep(0.0 if self.begin else 1.0)
+        step(self, batch)
+
+    ResumableLoop._resume, ResumableLoop._step_and_note = note_begin, slow_step
+"""
+"""And this makes every step of `mutdet pretrain` take a second, unless it goes on from a checkpoint."""
+
+STEPS = 120
+"""Two minutes of such steps, under a limit of one."""
 
 
 def results(project: Project) -> dict[str, bytes]:
@@ -143,6 +168,32 @@ def test_a_killed_snakemake_goes_on_beside_its_old_job(without_accounting, witho
     wait_until(lambda: not ask("squeue", "--noheader"), "the old job has ended")
     assert_equal(without_masks, local)
     assert not without_masks.planned("--until", "boxes")
+
+
+def longer_than_its_limit(config: dict) -> None:
+    """No checkpoint is due: there is the one that is written when the signal comes, or none. The log's averages go on over the stop."""
+    config["pretrain"]["mutdet"].update(iterations=STEPS, log_every=50, checkpoint_minutes=60.0)
+
+
+def short_limit(profile: dict) -> None:
+    """A minute for the first attempt. SLURM looks twice a minute, so the signal comes after some 25 to 55 seconds."""
+    pretrain = profile["set-resources"]["pretrain"]
+    pretrain.update(runtime="attempt", slurm_extra=pretrain["slurm_extra"].replace("120", "5"))
+
+
+def test_a_training_that_meets_its_time_limit_goes_on_from_its_checkpoint(without_accounting, local, tmp_path):
+    whole, project = local.copy(tmp_path / "whole"), local.copy(tmp_path / "project")
+    for each in (whole, project):
+        each.configure(longer_than_its_limit)
+    whole.snakemake("--until", "pretrain")
+    set_profile(project, squeue)
+    set_profile(project, short_limit)
+    (project.folder / "sitecustomize.py").write_text(SLOW_AT_FIRST)
+    run = Run(project, "--until", "pretrain")
+    run.finish(seconds=300)
+    (told,) = re.findall(rf"stopped by a signal after step (\d+) of {STEPS}", run.shown)
+    assert f"goes on at step {told} of {STEPS}" in (project.folder / "results/tiny/logs/pretrain/mutdet.log").read_text()
+    assert_equal(project, whole)
 
 
 def test_a_training_on_two_nodes_gives_the_weights_of_one_process(without_accounting, local, tmp_path):

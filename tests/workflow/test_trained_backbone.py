@@ -2,21 +2,9 @@
 
 import pyarrow.parquet as pq
 import pytest
+from workflow_project import LEARNED
 
 pytestmark = [pytest.mark.workflow]
-
-LEARNED = {
-    "method": "selfemd",
-    "architecture": "resnet18",
-    "crop_size": 32,
-    "third_view": 0,
-    "blur_kernel": 5,
-    "projection_hidden": 16,
-    "projection_width": 8,
-    "iterations": 2,
-    "batch": 2,
-    "threads": 1,
-}
 
 
 def test_it_runs_from_the_workflow_and_once(project):

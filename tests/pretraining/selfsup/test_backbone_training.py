@@ -1,6 +1,7 @@
 """The methods as stage `backbone` runs them: they learn, resume, repeat, and refuse what cannot be."""
 
 import shutil
+from itertools import product
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import torchvision
 from drawn_tables import draw_tables, tile_row
 from pydantic import ValidationError
 from safetensors import safe_open
+from stopped_trainings import check_stops
 from tiny_backbone import TinyBackbone
 
 from mutdet.embedding.backbones import load_backbone
@@ -61,10 +63,10 @@ def drawn(tmp_path_factory):
     return draw_tables(tmp_path_factory.mktemp("drawn"), 6, side=48, shards=2)
 
 
-def train(folder, tables, settings, **changes):
+def train(folder, tables, settings, workers=0, **changes):
     """Bytes of the weights, and the log's values by (step, name)."""
     files = {"tiles": tables, "output": folder / "backbone.safetensors", "log": folder / "log.parquet", "state": folder / "state"}
-    stage.run(BackboneFiles(**{**files, **changes}), settings, Runtime(device="cpu"))
+    stage.run(BackboneFiles(**{**files, **changes}), settings, Runtime(device="cpu", workers=workers))
     rows = pq.read_table(folder / "log.parquet").to_pylist()
     return (folder / "backbone.safetensors").read_bytes(), {(row["step"], row["name"]): row["value"] for row in rows}
 
@@ -105,23 +107,16 @@ def test_two_runs_are_equal_whatever_the_shards(method, drawn, tmp_path):
     assert train(tmp_path / "three", drawn.tiles, settings_of(method, seed=1))[0] != weights
 
 
-@pytest.mark.parametrize("method", ["selfemd", "densecl"])
-def test_resumed_training_equals_an_uninterrupted_one(method, drawn, tmp_path, monkeypatch):
-    settings = settings_of(method, checkpoint_minutes=1e-9)
-    whole = train(tmp_path / "whole", drawn.tiles, settings)
-    save = Checkpoints.save
+@pytest.mark.parametrize(("method", "optimiser"), [*((method, "adamw") for method in OWN), ("byol", "lars"), ("mocov2", "sgd")])
+def test_training_stopped_in_any_step_ends_byte_for_byte_alike(method, optimiser, drawn, tmp_path, monkeypatch):
+    """Six tiles: the second step begins a new pass over them, the last one a new stretch of the log's averages."""
+    settings = settings_of(method, optimiser=optimiser, iterations=4, log_every=3)
 
-    def stop_after_saving(self, step, content):
-        save(self, step, content)
-        if step == 2:
-            raise KeyboardInterrupt
+    def run(folder, workers):
+        weights, _ = train(folder, drawn.tiles, settings, workers)
+        return weights, (folder / "log.parquet").read_bytes()
 
-    monkeypatch.setattr(Checkpoints, "save", stop_after_saving)
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "parts", drawn.tiles, settings)
-    assert not (tmp_path / "parts" / "backbone.safetensors").exists()
-    monkeypatch.setattr(Checkpoints, "save", save)
-    assert train(tmp_path / "parts", drawn.tiles, settings) == whole
+    check_stops(run, tmp_path, monkeypatch, 4, product((1, 2, 3), (0, 2)))
 
 
 def test_labels_reach_nothing_and_a_probe_changes_the_log_alone(drawn, tmp_path):
