@@ -23,6 +23,9 @@ def prepare_device(runtime: Runtime) -> torch.device:
         raise UserError("device cuda is asked for, but PyTorch sees none", remedy="set device to auto or cpu")
     if runtime.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
+    if runtime.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False

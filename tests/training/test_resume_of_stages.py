@@ -1,6 +1,7 @@
 """Trainings of the stages, stopped by a signal after every step: weights and log end byte for byte as without a stop."""
 
 import pytest
+import torch
 from drawn_tables import TINY, draw_tables
 from stopped_trainings import check_stops
 
@@ -26,20 +27,29 @@ def drawn(tmp_path_factory):
     return draw_tables(tmp_path_factory.mktemp("drawn"), 5)
 
 
+# A GPU adds in changing order unless it is told not to.
+RUNTIMES = [
+    pytest.param(Runtime(device="cpu"), id="cpu"),
+    pytest.param(Runtime(device="cuda", deterministic=True), id="cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")),
+]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("name", SMALL)
-def test_pretraining(name, drawn, tmp_path, monkeypatch):
+def test_pretraining(name, runtime, drawn, tmp_path, monkeypatch):
     settings = PRETRAINING_METHODS[name].settings_class(architecture=TINY.model_copy(update={"dropout": 0.1}), **TRAINING, **SMALL[name])
 
     def run(folder, workers):
         output, log = folder / "detector.safetensors", folder / "log.parquet"
         common = {"tiles": drawn.tiles, "pseudo_labels": drawn.pseudo_labels, "backbone": drawn.backbone, "state": folder / "state"}
-        pretrain.run(PretrainFiles(output=output, log=log, **common), settings, Runtime(device="cpu", workers=workers))
+        pretrain.run(PretrainFiles(output=output, log=log, **common), settings, runtime.model_copy(update={"workers": workers}))
         return output.read_bytes(), log.read_bytes()
 
     check_stops(run, tmp_path, monkeypatch, STEPS, STOPS)
 
 
-def test_fine_tuning(drawn, tmp_path, monkeypatch):
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_fine_tuning(runtime, drawn, tmp_path, monkeypatch):
     untrained = tmp_path / "untrained.safetensors"
     settings = PRETRAINING_METHODS["none"].settings_class(architecture=TINY)
     files = PretrainFiles(backbone=drawn.backbone, output=untrained, log=tmp_path / "log.parquet", state=tmp_path / "state")
@@ -48,7 +58,7 @@ def test_fine_tuning(drawn, tmp_path, monkeypatch):
     def run(folder, workers):
         output, log = folder / "detector.safetensors", folder / "log.parquet"
         common = {"tiles": drawn.tiles, "images": drawn.images, "labels": drawn.labels, "detector": untrained, "state": folder / "state"}
-        finetune.run(FinetuneFiles(output=output, log=log, **common), FinetuneSettings(**TRAINING), Runtime(device="cpu", workers=workers))
+        finetune.run(FinetuneFiles(output=output, log=log, **common), FinetuneSettings(**TRAINING), runtime.model_copy(update={"workers": workers}))
         return output.read_bytes(), log.read_bytes()
 
     check_stops(run, tmp_path, monkeypatch, STEPS, STOPS)
