@@ -13,13 +13,14 @@ from mutdet.nn.anchors import make_anchors
 from mutdet.nn.angles import AngleCoding
 from mutdet.nn.backbones import Extent, build_backbone
 from mutdet.nn.batch_targets import BatchTargets, collect_targets
-from mutdet.nn.criterion import decoder_losses, denoising_losses, encoder_losses
+from mutdet.nn.criterion import denoising_losses, matched_losses
 from mutdet.nn.decoder import Decoder, LayerOutputs, Memory
 from mutdet.nn.denoising import DenoisingQueries, attention_mask
 from mutdet.nn.encoder import Encoder
 from mutdet.nn.feature_memory import FeatureMemory
 from mutdet.nn.full_precision import at_least_single, full_precision
 from mutdet.nn.heads import DetectionHead, EncoderHead
+from mutdet.nn.losses import Predictions
 from mutdet.nn.neck import ChannelMapper
 from mutdet.nn.positions import grid_encoding
 from mutdet.nn.pyramid import extract_pyramid
@@ -163,13 +164,13 @@ class TwoStageDetr(nn.Module):
             return self._losses(proposals, decoded, denoising, self._collect(targets, sizes), prefix)
 
     def _losses(self, proposals: Proposals, decoded: Decoded, denoising: DenoisingQueries | None, objects: BatchTargets, prefix: str) -> DetectionLosses:
-        values, encoder = encoder_losses(proposals.objectness, proposals.boxes, proposals.angle_logits, proposals.valid, objects, self.settings)
-        more, decoder = decoder_losses(decoded.matching, objects, self.settings)
-        values |= more
+        tokens = Predictions(proposals.objectness[None, ..., None], proposals.boxes[None], proposals.angle_logits[None], proposals.valid)
+        matched = matched_losses(tokens, decoded.matching, objects, self.settings)
+        values = dict(matched.losses)
         if denoising is not None and decoded.denoising is not None:
             values |= denoising_losses(decoded.denoising, denoising, objects, self.settings)
         named = {prefix + name: value for name, value in values.items()}
-        return DetectionLosses(named, encoder, decoder, denoising.positives if denoising is not None else None)
+        return DetectionLosses(named, matched.encoder, matched.decoder, denoising.positives if denoising is not None else None)
 
     def train_pass(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> TrainingPass:
         """Supervised step on targets; arguments as for `encode` and `denoise`."""

@@ -1,6 +1,6 @@
 """The losses of each part of the detector: matching, then `layer_losses`, then a name for every scalar."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,37 +9,41 @@ from mutdet.nn.batch_targets import BatchTargets
 from mutdet.nn.decoder import LayerOutputs
 from mutdet.nn.denoising import DenoisingQueries
 from mutdet.nn.losses import Predictions, layer_losses
-from mutdet.nn.matcher import Matches, match
+from mutdet.nn.matcher import Matches, match, pair_costs
 from mutdet.settings.detectors import DetectorSettings
 
 Named = dict[str, Tensor]
 
 
-def encoder_losses(
-    objectness: Tensor, boxes: Tensor, angle_logits: Tensor, valid: Tensor, targets: BatchTargets, settings: DetectorSettings
-) -> tuple[Named, Matches]:
-    """Losses of the proposals of all K tokens, every object counting as the one class.
+@dataclass(frozen=True)
+class Matched:
+    """Losses of proposals and matching queries, and the pairs that they rest on, of the encoder and of every decoder layer."""
+
+    losses: Named
+    encoder: Matches
+    decoder: list[Matches]
+
+
+def matched_losses(proposals: Predictions, outputs: LayerOutputs, targets: BatchTargets, settings: DetectorSettings) -> Matched:
+    """Losses of the proposals of all K tokens, every object counting as the one class, and of the matching queries of every layer, each matched anew.
 
     Args:
-        objectness: [B, K] logits.
-        boxes: [B, K, 4] normalised.
-        angle_logits: [B, K, A].
-        valid: [B, K] False for tokens that neither match nor count.
+        proposals: one layer, logits [1, B, K, 1]; tokens that are not `counted` neither match nor count.
+        outputs: of the decoder.
         targets: objects of the batch.
         settings: cost and loss weights.
     """
     objects = replace(targets, labels=torch.zeros_like(targets.labels))
-    predictions = Predictions(objectness[None, ..., None], boxes[None], angle_logits[None], valid)
-    matches = match(predictions.logits, predictions.boxes, predictions.angle_logits, objects, settings, valid)
-    values = layer_losses(predictions, matches, objects, settings)
-    return {f"encoder/{term}": value[0] for term, value in values.items()}, matches[0]
-
-
-def decoder_losses(outputs: LayerOutputs, targets: BatchTargets, settings: DetectorSettings) -> tuple[Named, list[Matches]]:
-    """Losses of the matching queries of every layer, each matched anew."""
     predictions = Predictions(outputs.logits, outputs.boxes, outputs.angle_logits)
-    matches = match(predictions.logits, predictions.boxes, predictions.angle_logits, targets, settings)
-    return _name_layers("decoder", layer_losses(predictions, matches, targets, settings)), matches
+    tables = [_costs(proposals, objects, settings), _costs(predictions, targets, settings)]
+    encoder, decoder = match(tables, targets)
+    of_proposals = layer_losses(proposals, encoder, objects, settings)
+    losses = {f"encoder/{term}": value[0] for term, value in of_proposals.items()}
+    return Matched(losses | _name_layers("decoder", layer_losses(predictions, decoder, targets, settings)), encoder[0], decoder)
+
+
+def _costs(predictions: Predictions, targets: BatchTargets, settings: DetectorSettings) -> Tensor:
+    return pair_costs(predictions.logits, predictions.boxes, predictions.angle_logits, targets, settings, predictions.counted)
 
 
 def denoising_losses(outputs: LayerOutputs, queries: DenoisingQueries, targets: BatchTargets, settings: DetectorSettings) -> Named:

@@ -1,8 +1,13 @@
 """Hungarian matching of predictions and objects."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -35,8 +40,59 @@ class Matches:
 
 
 @torch.no_grad()
-def match(logits: Tensor, boxes: Tensor, angle_logits: Tensor, targets: BatchTargets, settings: DetectorSettings, valid: Tensor | None = None) -> list[Matches]:
+def match(tables: Sequence[Tensor], targets: BatchTargets) -> list[list[Matches]]:
     """Best one-to-one pairs in every layer and image, at most min(Q, M) in each.
+
+    All tables leave the device together and all pairs come back together, so that a GPU waits once; images are solved on as many threads as PyTorch may use.
+
+    Args:
+        tables: costs [layers, B, Q, M] as `pair_costs` gives them; Q and the number of layers may differ.
+        targets: objects of the batch.
+
+    Returns:
+        For every table one `Matches` per layer.
+    """
+    flat = torch.cat([table.flatten() for table in tables])
+    # A diverged model gives costs that are not finite; the training's own check reports it, matching must not crash first.
+    numbers = torch.nan_to_num(flat, nan=FORBIDDEN, posinf=FORBIDDEN, neginf=-FORBIDDEN).cpu().numpy()
+    parts = np.split(numbers, np.cumsum([table.numel() for table in tables])[:-1])
+    layers = [layer for part, table in zip(parts, tables, strict=True) for layer in part.reshape(table.shape)]
+    images = list(enumerate(zip(targets.counts, targets.firsts, strict=True)))
+    solved = _solve([(cost, number, count, first) for layer in layers for cost, (number, (count, first)) in zip(layer, images, strict=True)])
+    per_layer = [np.concatenate(solved[start : start + len(images)], axis=1) for start in range(0, len(solved), len(images))]
+    pairs = torch.from_numpy(np.concatenate(per_layer, axis=1)).to(flat.device).split([part.shape[1] for part in per_layer], dim=1)
+    matches = iter([Matches(*part) for part in pairs])
+    return [[next(matches) for _ in table] for table in tables]
+
+
+Problem = tuple[NDArray[np.floating], int, int, int]
+"""Costs [Q, M] of an image, its number, how many of the M columns are objects, and the row of the first in the batch."""
+
+
+def _solve(problems: Sequence[Problem]) -> list[NDArray[np.int64]]:
+    threads = min(torch.get_num_threads(), len(problems))
+    if threads <= 1:
+        return list(map(_pairs, problems))
+    return list(_pool(threads).map(_pairs, problems))
+
+
+def _pairs(problem: Problem) -> NDArray[np.int64]:
+    """[3, P] image, query and target of the pairs of an image."""
+    cost, number, count, first = problem
+    rows, columns = linear_sum_assignment(cost[:, :count])
+    kept = cost[rows, columns] < FORBIDDEN
+    rows, columns = rows[kept], columns[kept]
+    return np.stack([np.full(len(rows), number), rows, columns + first]).astype(np.int64)
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "matching")
+
+
+@torch.no_grad()
+def pair_costs(logits: Tensor, boxes: Tensor, angle_logits: Tensor, targets: BatchTargets, settings: DetectorSettings, valid: Tensor | None = None) -> Tensor:
+    """[layers, B, Q, M] cost of every pair: focal, L1, generalised IoU and angle, weighted.
 
     Args:
         logits: [layers, B, Q, N].
@@ -45,43 +101,18 @@ def match(logits: Tensor, boxes: Tensor, angle_logits: Tensor, targets: BatchTar
         targets: objects of the batch.
         settings: cost weights.
         valid: [B, Q] False for predictions that may not be matched.
-
-    Returns:
-        One `Matches` per layer.
     """
-    costs = pair_costs(logits, boxes, angle_logits, targets, settings)
-    if valid is not None:
-        costs = costs.masked_fill(~valid[..., None], FORBIDDEN)
-    # A diverged model gives costs that are not finite; the training's own check reports it, matching must not crash first.
-    table = torch.nan_to_num(costs, nan=FORBIDDEN, posinf=FORBIDDEN, neginf=-FORBIDDEN).cpu().numpy()
-    device = boxes.device
-    matches = []
-    for layer in table:
-        image: list[int] = []
-        query: list[int] = []
-        target: list[int] = []
-        for number, (cost, count, first) in enumerate(zip(layer, targets.counts, targets.firsts, strict=True)):
-            rows, columns = linear_sum_assignment(cost[:, :count])
-            kept = cost[rows, columns] < FORBIDDEN
-            image += [number] * int(kept.sum())
-            query += rows[kept].tolist()
-            target += (columns[kept] + first).tolist()
-        matches.append(Matches(*(torch.tensor(part, dtype=torch.int64, device=device) for part in (image, query, target))))
-    return matches
-
-
-def pair_costs(logits: Tensor, boxes: Tensor, angle_logits: Tensor, targets: BatchTargets, settings: DetectorSettings) -> Tensor:
-    """[layers, B, Q, M] cost of every pair (arguments as in `match`): focal, L1, generalised IoU and angle, weighted."""
     target_boxes = targets.pad(targets.boxes)
     scales = targets.scales[:, None]
     overlap = generalised_iou(isotropic(boxes, scales)[..., :, None, :], isotropic(target_boxes, scales)[:, None])
     distance = torch.cdist(boxes, target_boxes.expand(len(boxes), -1, -1, -1), p=1)
-    return (
+    costs = (
         settings.class_cost * _class_cost(logits, targets)
         + settings.box_cost * distance
         - settings.giou_cost * overlap
         + settings.angle_cost * _angle_cost(angle_logits, targets)
     )
+    return costs if valid is None else costs.masked_fill(~valid[..., None], FORBIDDEN)
 
 
 def _class_cost(logits: Tensor, targets: BatchTargets) -> Tensor:

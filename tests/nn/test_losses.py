@@ -6,7 +6,7 @@ from torchvision.ops import generalized_box_iou_loss
 
 from mutdet.nn.box_coding import to_corners
 from mutdet.nn.losses import Predictions, layer_losses
-from mutdet.nn.matcher import Matches, match
+from mutdet.nn.matcher import Matches, match, pair_costs
 from mutdet.settings.detectors import DetectorSettings
 
 SETTINGS = DetectorSettings(class_weight=2, box_weight=3, giou_weight=5, angle_weight=7)
@@ -38,7 +38,7 @@ def test_losses_equal_a_loop(counts: list[int]) -> None:
     targets, outputs = random_targets(counts), random_outputs(3, 2, 5)
     counted = torch.ones(2, 5, dtype=torch.bool)
     counted[0, 4] = False
-    matches = match(*outputs, targets, SETTINGS, counted)
+    (matches,) = match([pair_costs(*outputs, targets, SETTINGS, counted)], targets)
     losses = layer_losses(Predictions(*outputs, counted), matches, targets, SETTINGS)
     for layer in range(3):
         expected = naive_losses(*(x[layer] for x in outputs), matches[layer], targets, counted)

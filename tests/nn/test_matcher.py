@@ -39,7 +39,7 @@ def test_costs_equal_a_loop_over_pairs() -> None:
 def test_matches_cost_least_of_all_permutations(counts: list[int]) -> None:
     targets, outputs, queries = random_targets(counts), random_outputs(2, 2, 4, seed=5), 4
     costs = pair_costs(*outputs, targets, SETTINGS)
-    for layer, matches in enumerate(match(*outputs, targets, SETTINGS)):
+    for layer, matches in enumerate(match([costs], targets)[0]):
         for image, (count, first) in enumerate(zip(targets.counts, targets.firsts, strict=True)):
             own = matches.image == image
             query, slot = matches.query[own], matches.target[own] - first
@@ -54,12 +54,31 @@ def test_matches_cost_least_of_all_permutations(counts: list[int]) -> None:
 def test_invalid_predictions_are_never_matched() -> None:
     targets, outputs = random_targets([3, 3]), random_outputs(1, 2, 6)
     valid = torch.tensor([[True, False, True, False, True, False], [False] * 5 + [True]])
-    (matches,) = match(*outputs, targets, SETTINGS, valid)
+    ((matches,),) = match([pair_costs(*outputs, targets, SETTINGS, valid)], targets)
     assert valid[matches.image, matches.query].all()
     assert torch.bincount(matches.image).tolist() == [3, 1]
 
 
 def test_predictions_that_are_not_finite_do_not_crash() -> None:
     logits, boxes, angles = random_outputs(1, 2, 6)
-    (matches,) = match(logits * torch.nan, boxes, angles, random_targets([2, 2]), SETTINGS)
+    targets = random_targets([2, 2])
+    ((matches,),) = match([pair_costs(logits * torch.nan, boxes, angles, targets, SETTINGS)], targets)
     assert len(matches) == 0
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_tables_solved_together_are_those_solved_alone(threads: int) -> None:
+    targets = random_targets([0, 5])
+    tables = [pair_costs(*random_outputs(layers, 2, queries, seed=queries), targets, SETTINGS) for layers, queries in ((1, 30), (3, 4))]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        together = match(tables, targets)
+    finally:
+        torch.set_num_threads(before)
+    assert [len(part) for part in together] == [1, 3]
+    for table, found in zip(tables, together, strict=True):
+        for layer, matches in zip(table, found, strict=True):
+            ((alone,),) = match([layer[None]], targets)
+            assert all(torch.equal(getattr(matches, name), getattr(alone, name)) for name in ("image", "query", "target"))
+            assert len(alone) > 0
