@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mutdet.embedding.ahead import mapped_ahead
 from mutdet.embedding.backbones import Backbone
 from mutdet.embedding.rotated_crops import rotated_crops
 from mutdet.embedding.tile_images import decode_image, normalised
@@ -19,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 class CropEmbedder:
-    """Embeds boxes with a frozen backbone; batches reach across tiles.
+    """Embeds boxes with a frozen backbone; batches reach across tiles, and the next tile is decoded meanwhile.
 
     Every forward pass has exactly `batch` crops, the last one filled up with zeros: then an object's vector does not
     depend on what else is embedded, bit for bit on a CPU.
@@ -52,8 +53,8 @@ class CropEmbedder:
 
     def _crops(self, tiles: Iterable[Row], boxes: Iterable[Row]) -> Iterator[tuple[tuple[str, int], Tensor]]:
         settings = self._settings
-        for tile, rows in _joined(tiles, boxes):
-            image = normalised(decode_image(tile["image"], tile["tile_id"])).to(self._device)
+        for rows, pixels in mapped_ahead(_decoded, _joined(tiles, boxes), workers=1):
+            image = pixels.to(self._device)
             for start in range(0, len(rows), settings.batch):
                 part = rows[start : start + settings.batch]
                 numbers = [[row[name] for name in ("cx", "cy", "w", "h", "angle")] for row in part]
@@ -70,6 +71,11 @@ class CropEmbedder:
         if len(bad):
             raise UserError("embedding does not fit into float16", record=keys[bad[0]], remedy="use a backbone whose batch normalisation fits its weights")
         return vectors
+
+
+def _decoded(tile_and_rows: tuple[Row, list[Row]]) -> tuple[list[Row], Tensor]:
+    tile, rows = tile_and_rows
+    return rows, normalised(decode_image(tile["image"], tile["tile_id"]))
 
 
 def _joined(tiles: Iterable[Row], boxes: Iterable[Row]) -> Iterator[tuple[Row, list[Row]]]:
