@@ -1,6 +1,6 @@
 """Codebook of 100,000 and, with --million, 1,000,000 embeddings of 2048 numbers, against scikit-learn's PCA in memory.
 
-Needs 0.4 GB of disk for temporary tables, 4 GB with --million.
+Needs 0.4 GB of disk for temporary tables, 4 GB with --million. `OMP_NUM_THREADS=2 python benchmarks/codebook.py --million` takes two threads.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from measuring import Measurement, machine, measure
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
+from mutdet.embedding.ahead import threads
 from mutdet.embedding.object_stream import vector_blocks
 from mutdet.embedding.principal_components import fit_principal_components
 from mutdet.settings.base import Runtime
@@ -67,7 +68,7 @@ def benchmark(rows: int, *, compare: bool) -> None:
         paths = [Path(name) / f"{shard:02d}-of-{SHARDS:02d}.parquet" for shard in range(SHARDS)]
         for shard, path in enumerate(paths):
             write_shard(path, rows // SHARDS, shard)
-        print(f"{rows} x {WIDTH}, {SHARDS} shards, {sum(path.stat().st_size for path in paths) / 1e9:.2f} GB on disk, one thread")
+        print(f"{rows} x {WIDTH}, {SHARDS} shards, {sum(path.stat().st_size for path in paths) / 1e9:.2f} GB on disk, {threads()} threads")
         show("codebook stage (PCA, k-means, sizes)", measure(partial(whole_stage, paths), Path(name) / "out"))
         ours = measure(streamed_pca, paths)
         show("PCA alone, streamed, float64", ours)
