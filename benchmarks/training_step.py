@@ -1,62 +1,133 @@
-"""A training step of small detectors.
+"""A whole step of MutDet's pre-training and of fine-tuning: plain PyTorch in float32, ours in float32, and ours in bfloat16.
 
-`--device cuda` measures on a graphics card. Memory is the process's peak, or the card's with CUDA.
+Plain means: sampling by grid_sample, images and weights channels first, AdamW parameter by parameter, a frozen backbone that looks at every image anew.
+On a CPU, ours remembers the frozen features of the batch, as a training does after its first passes over a small data set.
+On a GPU, at the paper's size: `python benchmarks/training_step.py --device cuda --backbone resnet50 --side 1024 --tiles 2 --layers 6 --width 256 --objects 50`.
 """
 
 import argparse
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from unittest.mock import patch
 
 import torch
 from measuring import best, machine, measure
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from mutdet.detectors.ars_detr import ArsDetr
 from mutdet.detectors.types import Targets
+from mutdet.nn.level_sampling.plain import sample_levels_plain
+from mutdet.pretraining.mutdet import MutDet
 from mutdet.settings.detectors import DetectorSettings
+from mutdet.settings.pretraining.mutdet import MutdetPretrainSettings
+from mutdet.training.optimiser import make_optimiser
+from mutdet.training.supervised import SupervisedLoss
+from mutdet.training.tile_dataset import Batch
 
-SIDE = 256
-BATCH, OBJECTS = 4, 20
-REPEATS = 5
-DETECTORS = {
-    "ResNet-18, width 128, 2 + 2 layers": DetectorSettings(
-        backbone="resnet18", width=128, feed_forward=512, encoder_layers=2, decoder_layers=2, queries=60, denoising_queries=40
-    ),
-    "ResNet-18, width 256, 3 + 3 layers": DetectorSettings(backbone="resnet18", encoder_layers=3, decoder_layers=3, queries=100, denoising_queries=40),
-}
+CLASSES, REPEATS = 64, 5
+METHODS = ("mutdet", "fine-tuning")
+SIDES = {"plain float32": (True, False), "ours, float32": (False, False), "ours, bfloat16": (False, True)}
+"""Name -> whether plain, whether half precision."""
 
 
-def training_step(name: str, device: str) -> tuple[float, float]:
-    """Seconds of a step with frozen backbone; peak megabytes on the card."""
+def random_batch(given: argparse.Namespace) -> Batch:
     torch.manual_seed(0)
-    model = ArsDetr(DETECTORS[name], 256).to(device).train()
-    model.train_backbone("nothing")
-    images = torch.randn(BATCH, 3, SIDE, SIDE, device=device)
-    scale, shift = torch.tensor([SIDE, SIDE, 60, 30, 3.0]), torch.tensor([0, 0, 10, 5, -1.5])
-    targets = [Targets((torch.rand(OBJECTS, 5) * scale + shift).to(device), torch.arange(OBJECTS, device=device)) for _ in range(BATCH)]
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-    generators = [torch.Generator().manual_seed(image) for image in range(BATCH)]
+    targets = []
+    for _ in range(given.tiles):
+        boxes = torch.rand(given.objects, 5) * torch.tensor([given.side, given.side, 30.0, 6.0, 3.0]) + torch.tensor([0.0, 0.0, 12.0, 6.0, -1.5])
+        targets.append(Targets(boxes, torch.randint(0, CLASSES, (given.objects,)), normalize(torch.randn(given.objects, given.width), dim=-1)))
+    sizes = torch.full((given.tiles, 2), given.side)
+    return Batch(torch.randn(given.tiles, 3, given.side, given.side), sizes, targets, [f"t{n}" for n in range(given.tiles)]).to(given.device)
+
+
+def model_and_losses(method: str, given: argparse.Namespace) -> tuple[nn.Module, Callable[[Batch, list[torch.Generator]], Mapping[str, Tensor]]]:
+    settings = DetectorSettings(
+        backbone=given.backbone,
+        width=given.width,
+        encoder_layers=given.layers,
+        decoder_layers=given.layers,
+        queries=given.queries,
+        dropout=0.0,
+    )
+    detector = ArsDetr(settings, CLASSES)
+    if method == "fine-tuning":
+        detector.train_backbone("upper")
+        return detector.to(given.device).train(), SupervisedLoss(detector)
+    model = MutDet(detector, MutdetPretrainSettings(architecture=settings, iterations=1)).to(given.device).train()
+    return model, lambda batch, generators: model.losses(batch.images, batch.sizes, batch.targets, generators)
+
+
+def step(method: str, plain: bool, half: bool, given: argparse.Namespace) -> tuple[float, float, float]:
+    """Seconds of a step, peak megabytes on the card, and the share of the time in which the card computes."""
+    torch.set_num_threads(given.threads)
+    model, losses = model_and_losses(method, given)
+    batch = random_batch(given)
+    if plain:
+        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4, foreach=False)
+    else:
+        model.to(memory_format=torch.channels_last)
+        optimiser = make_optimiser(model, [], MutdetPretrainSettings(architecture=DetectorSettings(), iterations=1))
 
     def call() -> None:
-        encoded = model.encode(images)
-        proposals = model.propose(encoded, model.project_memory(encoded))
-        denoising = model.denoise(targets, encoded.sizes, generators)
-        losses = model.losses(proposals, model.decode(encoded, proposals, denoising), denoising, targets, encoded.sizes)
-        optimiser.zero_grad()
-        torch.stack(list(losses.values.values())).sum().backward()
+        optimiser.zero_grad(set_to_none=True)
+        generators = [torch.Generator().manual_seed(image) for image in range(given.tiles)]
+        with torch.autocast(given.device, torch.bfloat16, enabled=half):
+            named = losses(batch, generators)
+        torch.stack(list(named.values())).sum().backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 35.0)
         optimiser.step()
 
-    return best(call, device, REPEATS), torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else 0.0
+    with plain_pytorch() if plain else nullcontext():
+        call()
+        seconds = best(call, given.device, REPEATS)
+        return (seconds, torch.cuda.max_memory_allocated() / 2**20, busy_share(call)) if given.device == "cuda" else (seconds, 0.0, 0.0)
+
+
+@contextmanager
+def plain_pytorch() -> Iterator[None]:
+    sampling = patch("mutdet.nn.level_sampling.choice.sampling_on", lambda device: sample_levels_plain)
+    features = patch("mutdet.nn.feature_memory.FeatureMemory.features", lambda memory, backbone, images: backbone(images))
+    with sampling, features:
+        yield
+
+
+def busy_share(call: Callable[[], None]) -> float:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        call()
+        torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+    return sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / seconds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    device = parser.parse_args().device
-    where = f"{torch.cuda.get_device_name()}, " if device == "cuda" else ""
-    print(f"{where}{machine()}, torch {torch.__version__}; best of {REPEATS}")
-    print(f"\nTraining step, frozen backbone, {BATCH} images of {SIDE} px, {OBJECTS} objects each")
-    for name in DETECTORS:
-        taken = measure(training_step, name, device)
-        megabytes = taken.value[1] if device == "cuda" else taken.megabytes - taken.start_megabytes
-        print(f"  {name}: {taken.value[0]:.3f} s  {megabytes:.0f} MB")
+    parser.add_argument("--backbone", default="resnet18")
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--layers", type=int, default=3, help="of the encoder, and of the decoder")
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--tiles", type=int, default=4)
+    parser.add_argument("--objects", type=int, default=12)
+    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    where = torch.cuda.get_device_name() if given.device == "cuda" else f"{given.threads} thread(s)"
+    print(f"{machine()}; {where}; torch {torch.__version__}; best of {REPEATS}")
+    print(
+        f"{given.backbone}, {given.layers} + {given.layers} layers of width {given.width}, {given.tiles} tiles of {given.side} px, {given.objects} objects each"
+    )
+    for method in METHODS:
+        first = 0.0
+        for name, (plain, half) in SIDES.items():
+            taken = measure(step, method, plain, half, given)
+            seconds, megabytes, busy = taken.value
+            first = first or seconds
+            memory = f"{megabytes:6.0f} MB on the card, busy {busy:.0%}" if given.device == "cuda" else f"{taken.megabytes - taken.start_megabytes:6.0f} MB"
+            print(f"{method:12s} {name:16s} {seconds:7.3f} s a step {given.tiles / seconds:7.2f} images a second {memory} {first / seconds:5.2f} x")
 
 
 if __name__ == "__main__":
