@@ -75,11 +75,11 @@ class TwoStageDetr(nn.Module):
             sizes: [B, 2] int64 height and width of each image without padding; None: no padding.
         """
         if sizes is None:
-            sizes = torch.tensor(images.shape[2:], device=images.device).expand(len(images), 2)
+            sizes = torch.tensor(images.shape[2:]).expand(len(images), 2)
         features = partial(self._memory.features, self.backbone) if self.training else self.backbone
-        tokens, levels = extract_pyramid(images, sizes.to(images.device), lambda group: self.neck(features(group)))
+        tokens, levels = extract_pyramid(images, sizes, lambda group: self.neck(features(group)))
         cells = [rows * columns for rows, columns in levels.shapes]
-        level_of_token = torch.repeat_interleave(self.level_embedding, torch.tensor(cells, device=images.device), dim=0)
+        level_of_token = torch.repeat_interleave(self.level_embedding, torch.tensor(cells, device=images.device), dim=0, output_size=sum(cells))
         padding_mask = levels.padding_mask
         memory = self.encoder(at_least_single(tokens), grid_encoding(levels, self.settings.width) + level_of_token, padding_mask, levels)
         return Encoded(memory, levels, padding_mask, *make_anchors(levels, padding_mask))

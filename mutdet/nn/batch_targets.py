@@ -68,7 +68,7 @@ def collect_targets(boxes: Sequence[Tensor], labels: Sequence[Tensor], sizes: Te
     """
     counts = tuple(len(part) for part in boxes)
     device = sizes.device
-    image = torch.repeat_interleave(torch.arange(len(counts), device=device), torch.tensor(counts, device=device))
+    image = torch.repeat_interleave(torch.arange(len(counts), device=device), torch.tensor(counts, device=device), output_size=sum(counts))
     slot = torch.cat([torch.arange(count, device=device) for count in counts])
     joined = torch.cat([part.reshape(-1, 5) for part in boxes]).to(device, dtype)
     scales = box_scales(sizes)

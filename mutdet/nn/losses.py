@@ -56,8 +56,10 @@ class _Pairs:
 
     def __init__(self, matches: Sequence[Matches], targets: BatchTargets) -> None:
         device = targets.boxes.device
-        counts = torch.tensor([len(part) for part in matches], device=device)
-        self.layer = torch.repeat_interleave(torch.arange(len(matches), device=device), counts)
+        lengths = [len(part) for part in matches]
+        counts = torch.tensor(lengths, device=device)
+        # Without the size of its output it would wait for the device.
+        self.layer = torch.repeat_interleave(torch.arange(len(matches), device=device), counts, output_size=sum(lengths))
         self.image, query, self.target = (torch.cat(part) for part in zip(*((m.image, m.query, m.target) for m in matches), strict=True))
         self.index = (self.layer, self.image, query)
         self.counts = share_of_count(counts, device)

@@ -20,6 +20,11 @@ def pad_objects(objects: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return padded, present
 
 
+def unpad_objects(padded: Tensor, objects: Sequence[Tensor]) -> Tensor:
+    """[sum of M, C] rows of [B, M, C] that `pad_objects` had from ragged objects, one image after the other."""
+    return torch.cat([rows[: len(part)] for rows, part in zip(padded, objects, strict=True)])
+
+
 class MutualEnhancementLayer(nn.Module):
     """Objects attend to themselves and to features, then features to objects; each sum is normalised."""
 

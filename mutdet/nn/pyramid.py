@@ -17,7 +17,7 @@ def extract_pyramid(images: Tensor, sizes: Tensor, network: Callable[[Tensor], l
 
     Args:
         images: [B, 3, H, W], padded right and below.
-        sizes: [B, 2] int64 height and width without padding.
+        sizes: [B, 2] int64 height and width without padding; in main memory they can be read without waiting for the device.
         network: images to L maps [B, C, rows, columns].
 
     Returns:
@@ -30,7 +30,7 @@ def extract_pyramid(images: Tensor, sizes: Tensor, network: Callable[[Tensor], l
     tokens = torch.cat([_flatten(group, shapes) for group in maps.values()])
     order = torch.tensor([row for rows in members.values() for row in rows], device=images.device)
     cells = torch.tensor([[level.shape[-2:] for level in maps[size]] for size in known], device=images.device)
-    return tokens[order.argsort()], FeatureLevels(shapes, cells, sizes)
+    return tokens[order.argsort()], FeatureLevels(shapes, cells, sizes.to(images.device))
 
 
 def _largest(maps: Sequence[Tensor]) -> tuple[int, int]:

@@ -27,13 +27,14 @@ def contrastive_alignment(predictions: Tensor, objects: Tensor, target: Tensor, 
     count = share_of_count(len(target), target.device)
     if len(target) == 0:
         return predictions.sum() * 0.0
-    used, own = target.unique(return_inverse=True)
     z = functional.normalize(predictions.float(), dim=-1)
-    o = functional.normalize(objects.float(), dim=-1)[used]
+    o = functional.normalize(objects.float(), dim=-1)
     with full_precision(z.device):
         similarity = z @ o.T / temperature
-    to_objects = functional.cross_entropy(similarity, own, reduction="sum")
-    return 2.0 * temperature * (to_objects + _objects_to_predictions(similarity, own)) / count
+    # Masked rather than left out: how many are used is not known without waiting for the device.
+    used = torch.zeros(len(objects), dtype=torch.bool, device=target.device).index_fill(0, target, True)
+    to_objects = functional.cross_entropy(similarity.masked_fill(~used, -torch.inf), target, reduction="sum")
+    return 2.0 * temperature * (to_objects + _objects_to_predictions(similarity, target)) / count
 
 
 def contrastive_alignment_of_all_ranks(predictions: Tensor, objects: Tensor, target: Tensor, temperature: float) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.detectors.types import Encoded
-from mutdet.nn.mutual_enhancement import MutualEnhancement, MutualEnhancementLayer, pad_objects
+from mutdet.nn.mutual_enhancement import MutualEnhancement, MutualEnhancementLayer, pad_objects, unpad_objects
 from mutdet.nn.token_projection import TokenProjection
 from mutdet.settings.pretraining.mutdet import MutdetPretrainSettings
 
@@ -74,7 +74,7 @@ class EnhancedEmbeddings(_WithModule):
         features, seen = self.projection(encoded.memory, encoded.valid), ~encoded.padding_mask[:, None]
         for layer in cast(Sequence[MutualEnhancementLayer], self.layers.layers):
             objects = layer.enhance_objects(features, objects, seen, present[:, None])
-        return Enhanced(encoded, detector.project_memory(encoded), objects[present])
+        return Enhanced(encoded, detector.project_memory(encoded), unpad_objects(objects, embeddings))
 
 
 class MutuallyEnhanced(_WithModule):
@@ -86,7 +86,7 @@ class MutuallyEnhanced(_WithModule):
         """A pass on enhanced tokens, and enhanced embeddings."""
         padded, present = pad_objects(embeddings)
         features, objects = self.layers(self.projection(encoded.memory, encoded.valid), padded, ~encoded.padding_mask, present)
-        return Enhanced(replace(encoded, memory=features), features, objects[present])
+        return Enhanced(replace(encoded, memory=features), features, unpad_objects(objects, embeddings))
 
 
 ENHANCEMENTS: dict[str, type[Enhancement]] = {"nothing": NoEnhancement, "embeddings": EnhancedEmbeddings, "embeddings_and_features": MutuallyEnhanced}

@@ -49,7 +49,7 @@ class UpDetr(PretrainingMethod):
     def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         """Detection losses without denoising, and `reconstruction<layer>`; targets are not read."""
         detector, settings = self.detector, self._settings
-        patches = random_patches(sizes, settings, generators)
+        patches = random_patches(sizes, settings, generators, images.device)
         features = pooled_features(detector.backbone, augmented_patches(images, sizes, [p.boxes for p in patches], settings, generators), _LEVEL)
         encoded = detector.encode(images, sizes)
         proposals = detector.propose(encoded, detector.project_memory(encoded))
@@ -82,12 +82,12 @@ def group_mask(groups: Tensor) -> Tensor:
     return (groups[:, None] == groups)[None]
 
 
-def random_patches(sizes: Tensor, settings: UpDetrPretrainSettings, generators: Sequence[torch.Generator]) -> list[Targets]:
-    """M random rotated boxes of class 0 in every image of a size [B, 2] (height, width)."""
+def random_patches(sizes: Tensor, settings: UpDetrPretrainSettings, generators: Sequence[torch.Generator], device: torch.device) -> list[Targets]:
+    """M random rotated boxes of class 0, on a device, in every image of a size [B, 2] (height, width)."""
     seeds = [int(torch.randint(2**62, (), generator=generator)) for generator in generators]
     found = []
     for seed, (height, width) in zip(seeds, sizes.tolist(), strict=True):
         sides = (settings.shortest_side, max(settings.shortest_side, min(height, width) - settings.shortest_side))
         boxes = random_boxes(settings.patches, width, height, sides, np.random.default_rng(seed))
-        found.append(Targets(torch.from_numpy(boxes).to(sizes.device), torch.zeros(settings.patches, dtype=torch.int64, device=sizes.device)))
+        found.append(Targets(torch.from_numpy(boxes).to(device), torch.zeros(settings.patches, dtype=torch.int64, device=device)))
     return found

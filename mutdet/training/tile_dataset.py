@@ -26,7 +26,7 @@ class Batch:
 
     Attributes:
         images: [B, 3, H, W] normalised RGB, zero right and below of smaller tiles.
-        sizes: [B, 2] int64 height and width without that padding.
+        sizes: [B, 2] int64 height and width without that padding; always in main memory.
         targets: objects of each tile.
         tile_ids: of these tiles.
     """
@@ -37,9 +37,9 @@ class Batch:
     tile_ids: list[str]
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on a device."""
+        """The batch on a device, but for sizes, which code reads to decide what to do."""
         targets = [Targets(t.boxes.to(device), t.labels.to(device), None if t.embeddings is None else t.embeddings.to(device)) for t in self.targets]
-        return Batch(self.images.to(device), self.sizes.to(device), targets, self.tile_ids)
+        return Batch(self.images.to(device), self.sizes, targets, self.tile_ids)
 
     def parts(self, count: int) -> list["Batch"]:
         """The batch in so many equal parts, in order."""

@@ -73,7 +73,7 @@ def test_without_group_attention_queries_of_other_patches_are_seen():
 def test_patches_lie_inside_and_follow_the_generator():
     settings = UpDetrPretrainSettings(architecture=TINY, patches=12)
     sizes = torch.tensor([[96, 64], [200, 300]])
-    found, same = (random_patches(sizes, settings, generators(2, 3)) for _ in range(2))
+    found, same = (random_patches(sizes, settings, generators(2, 3), torch.device("cpu")) for _ in range(2))
     for patches, again, (height, width) in zip(found, same, sizes.tolist(), strict=True):
         assert torch.equal(patches.boxes, again.boxes)
         points = corners(patches.boxes)
@@ -96,7 +96,7 @@ def test_reconstruction_of_every_layer_by_a_loop():
     images, sizes = noise_images(2)
     found = method.losses(images, sizes, [], generators(2, 2))
     again = generators(2, 2)
-    patches = random_patches(sizes, method._settings, again)
+    patches = random_patches(sizes, method._settings, again, torch.device("cpu"))
     features = pooled_features(method.detector.backbone, augmented_patches(images, sizes, [p.boxes for p in patches], method._settings, again), 2)
     encoded, proposals, _ = method.detector(images, sizes)
     hints = torch.stack([torch.stack([method.patch_content(features[image * 5 + query % 5]) for query in range(12)]) for image in range(2)])
@@ -132,5 +132,5 @@ def test_more_patches_than_queries_are_refused():
 
 def test_shortest_side_bounds_the_longest():
     settings = UpDetrPretrainSettings(architecture=TINY, patches=12, shortest_side=40.0)
-    (patches,) = random_patches(torch.tensor([[SIDE, SIDE]]), settings, generators(1))
+    (patches,) = random_patches(torch.tensor([[SIDE, SIDE]]), settings, generators(1), torch.device("cpu"))
     assert patches.boxes[:, 2].max() <= SIDE - 40.0 + 1e-3
