@@ -3,6 +3,8 @@
 PyTorch calls it `meta`, because that is a device that every build has. What it cannot show: CUDA's rounding, streams and kernels.
 """
 
+import os
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -18,6 +20,11 @@ _aten = torch.ops.aten
 MAY_MIX = {_aten._to_copy.default, _aten.copy_.default}
 MAY_INDEX = {_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default, _aten._index_put_impl_.default, _aten._unsafe_index.Tensor}
 """CUDA takes indices from the CPU here."""
+
+
+WAITS = {_aten._local_scalar_dense.default, _aten.nonzero.default, _aten._unique2.default, _aten.equal.default, _aten.masked_select.default}
+"""Results, or sizes of results, that CUDA's caller waits for."""
+_waited: list[str] = []
 
 
 class OtherTensor(torch.Tensor):
@@ -37,6 +44,7 @@ class OtherTensor(torch.Tensor):
 
     def tolist(self) -> Any:
         """As on CUDA: the numbers."""
+        _note_wait()
         return self.held.tolist()
 
     @classmethod
@@ -86,6 +94,26 @@ def other_device() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def recorded_waits() -> Iterator[list[str]]:
+    """Lines of the package at which the caller would wait for a CUDA device, in their order."""
+    _waited.clear()
+    yield _waited
+
+
+def _note_wait() -> None:
+    frames = [frame for frame in traceback.extract_stack() if f"{os.sep}mutdet{os.sep}" in frame.filename]
+    _waited.append(f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else "outside the package")
+
+
+def _makes_wait(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], target: torch.device) -> bool:
+    if function is _aten.repeat_interleave.Tensor:
+        return kwargs.get("output_size") is None
+    if function in MAY_INDEX and isinstance(args[0], OtherTensor):
+        return any(isinstance(part, OtherTensor) and part.dtype == torch.bool for part in args[1])
+    return function in WAITS or (function in MAY_MIX and target != OTHER)
+
+
 def _run(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     tensors = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
     others = [tensor for tensor in tensors if isinstance(tensor, OtherTensor)]
@@ -95,6 +123,8 @@ def _run(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
         _refuse_mixture(function, args, [tensor for tensor in tensors if not isinstance(tensor, OtherTensor)])
     wanted = kwargs.get("device")
     target = torch.device(wanted) if wanted is not None else (OTHER if others and not _fills_cpu(function, args) else torch.device("cpu"))
+    if others and _makes_wait(function, args, kwargs, target):
+        _note_wait()
     generator = kwargs.get("generator")
     if target == OTHER and generator is not None and generator.device != OTHER:
         raise RuntimeError(f"{function}: a generator of {generator.device} draws on the other device")

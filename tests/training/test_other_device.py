@@ -1,6 +1,7 @@
 """Every stage that computes, on a device that is not the CPU: where tensors of both meet, it fails here as it would with CUDA."""
 
 import importlib
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from drawn_tables import TINY, draw_tables
-from other_device import OTHER, other_device
+from other_device import OTHER, other_device, recorded_waits
 from safetensors.torch import load_file
 from tiny_backbone import TinyBackbone
 
@@ -107,6 +108,41 @@ def test_fine_tuning(both, drawn, detector):
 
     settings = FinetuneSettings(iterations=1, **TRAINING)
     assert_equal_weights(both(finetune.run, files, settings, "detector.safetensors"))
+
+
+def waits_of_a_step(run) -> list[str]:
+    """What a training of two steps waits for and one of one step does not."""
+    found = []
+    for steps in (1, 2):
+        with recorded_waits() as waits:
+            run(steps)
+            found.append(list(waits))
+    once, twice = map(Counter, found)
+    return sorted((twice - once).elements())
+
+
+def test_a_step_waits_for_its_matches_and_its_log(drawn, detector, tmp_path, monkeypatch):
+    def pretraining(steps):
+        settings = PRETRAINING_METHODS["mutdet"].settings_class(architecture=TINY, iterations=steps, **TRAINING, **SMALL["mutdet"])
+        sources = {"tiles": drawn.tiles, "pseudo_labels": drawn.pseudo_labels, "backbone": drawn.backbone}
+        folder = tmp_path / f"mutdet-{steps}"
+        pretrain.run(PretrainFiles(**sources, output=folder / "d.safetensors", log=folder / "l.parquet", state=folder / "state"), settings, Runtime())
+
+    def fine_tuning(steps):
+        sources = {"tiles": drawn.tiles, "images": drawn.images, "labels": drawn.labels, "detector": detector}
+        folder = tmp_path / f"finetune-{steps}"
+        files = FinetuneFiles(**sources, output=folder / "d.safetensors", log=folder / "l.parquet", state=folder / "state")
+        finetune.run(files, FinetuneSettings(iterations=steps, **TRAINING), Runtime())
+
+    with other_device():
+        for module in map(importlib.import_module, MODULES):
+            monkeypatch.setattr(module, "prepare_device", lambda runtime: OTHER)
+        # MutDet matches in two branches.
+        for run, matchings in ((pretraining, 2), (fine_tuning, 1)):
+            waits = waits_of_a_step(run)
+            assert sum("matcher.py" in place for place in waits) == matchings
+            assert sum("loop.py" in place for place in waits) == 1
+            assert len(waits) == matchings + 1, waits
 
 
 def test_detection(both, drawn, detector):
