@@ -1,4 +1,4 @@
-"""A whole step of MutDet's pre-training and of fine-tuning: plain PyTorch in float32, ours in float32, and ours in bfloat16.
+"""A whole step of MutDet's pre-training and of fine-tuning: plain PyTorch in float32, ours in float32, in bfloat16, and in bfloat16 with `compile`.
 
 Plain means: sampling by grid_sample, images and weights channels first, AdamW parameter by parameter, a frozen backbone that looks at every image anew.
 On a CPU, ours remembers the frozen features of the batch, as a training does after its first passes over a small data set.
@@ -9,6 +9,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from unittest.mock import patch
 
 import torch
@@ -28,8 +29,19 @@ from mutdet.training.tile_dataset import Batch
 
 CLASSES, REPEATS = 64, 5
 METHODS = ("mutdet", "fine-tuning")
-SIDES = {"plain float32": (True, False), "ours, float32": (False, False), "ours, bfloat16": (False, True)}
-"""Name -> whether plain, whether half precision."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One way to run the step."""
+
+    name: str
+    plain: bool = False
+    half: bool = False
+    compiled: bool = False
+
+
+SIDES = [Side("plain float32", plain=True), Side("ours, float32"), Side("ours, bfloat16", half=True), Side("ours, compiled", half=True, compiled=True)]
 
 
 def random_batch(given: argparse.Namespace) -> Batch:
@@ -42,7 +54,9 @@ def random_batch(given: argparse.Namespace) -> Batch:
     return Batch(torch.randn(given.tiles, 3, given.side, given.side), sizes, targets, [f"t{n}" for n in range(given.tiles)]).to(given.device)
 
 
-def model_and_losses(method: str, given: argparse.Namespace) -> tuple[nn.Module, Callable[[Batch, list[torch.Generator]], Mapping[str, Tensor]]]:
+def model_and_losses(
+    method: str, compiled: bool, given: argparse.Namespace
+) -> tuple[nn.Module, Callable[[Batch, list[torch.Generator]], Mapping[str, Tensor]]]:
     settings = DetectorSettings(
         backbone=given.backbone,
         width=given.width,
@@ -52,6 +66,8 @@ def model_and_losses(method: str, given: argparse.Namespace) -> tuple[nn.Module,
         dropout=0.0,
     )
     detector = ArsDetr(settings, CLASSES)
+    if compiled:
+        detector.compile_fixed_shapes()
     if method == "fine-tuning":
         detector.train_backbone("upper")
         return detector.to(given.device).train(), SupervisedLoss(detector)
@@ -59,12 +75,12 @@ def model_and_losses(method: str, given: argparse.Namespace) -> tuple[nn.Module,
     return model, lambda batch, generators: model.losses(batch.images, batch.sizes, batch.targets, generators)
 
 
-def step(method: str, plain: bool, half: bool, given: argparse.Namespace) -> tuple[float, float, float]:
+def step(method: str, side: Side, given: argparse.Namespace) -> tuple[float, float, float]:
     """Seconds of a step, peak megabytes on the card, and the share of the time in which the card computes."""
     torch.set_num_threads(given.threads)
-    model, losses = model_and_losses(method, given)
+    model, losses = model_and_losses(method, side.compiled, given)
     batch = random_batch(given)
-    if plain:
+    if side.plain:
         optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4, foreach=False)
     else:
         model.to(memory_format=torch.channels_last)
@@ -73,13 +89,13 @@ def step(method: str, plain: bool, half: bool, given: argparse.Namespace) -> tup
     def call() -> None:
         optimiser.zero_grad(set_to_none=True)
         generators = [torch.Generator().manual_seed(image) for image in range(given.tiles)]
-        with torch.autocast(given.device, torch.bfloat16, enabled=half):
+        with torch.autocast(given.device, torch.bfloat16, enabled=side.half):
             named = losses(batch, generators)
         torch.stack(list(named.values())).sum().backward()
         nn.utils.clip_grad_norm_(model.parameters(), 35.0)
         optimiser.step()
 
-    with plain_pytorch() if plain else nullcontext():
+    with plain_pytorch() if side.plain else nullcontext():
         call()
         seconds = best(call, given.device, REPEATS)
         return (seconds, torch.cuda.max_memory_allocated() / 2**20, busy_share(call)) if given.device == "cuda" else (seconds, 0.0, 0.0)
@@ -122,12 +138,12 @@ def main() -> None:
     )
     for method in METHODS:
         first = 0.0
-        for name, (plain, half) in SIDES.items():
-            taken = measure(step, method, plain, half, given)
+        for side in SIDES:
+            taken = measure(step, method, side, given)
             seconds, megabytes, busy = taken.value
             first = first or seconds
             memory = f"{megabytes:6.0f} MB on the card, busy {busy:.0%}" if given.device == "cuda" else f"{taken.megabytes - taken.start_megabytes:6.0f} MB"
-            print(f"{method:12s} {name:16s} {seconds:7.3f} s a step {given.tiles / seconds:7.2f} images a second {memory} {first / seconds:5.2f} x")
+            print(f"{method:12s} {side.name:16s} {seconds:7.3f} s a step {given.tiles / seconds:7.2f} images a second {memory} {first / seconds:5.2f} x")
 
 
 if __name__ == "__main__":

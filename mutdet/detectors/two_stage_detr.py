@@ -199,6 +199,11 @@ class TwoStageDetr(nn.Module):
         """
         self.backbone.set_extent(extent)
 
+    def compile_fixed_shapes(self) -> None:
+        """Compile what sees one shape throughout a training: backbone, neck and encoder. Names of weights stay; the rest changes with every batch's objects."""
+        for part in (self.backbone, self.neck, *self.encoder.layers):
+            part.compile()
+
     def shared_state(self) -> dict[str, Tensor]:
         """State that does not depend on the classes: all but class heads and denoising label embedding."""
         return {name: value for name, value in self.state_dict().items() if not any(part in name for part in CLASS_DEPENDENT)}

@@ -29,6 +29,9 @@ class TrainingSettings(LoopSettings):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Arithmetic of most layers in the training; weights, heads, sampling places and losses stay in float32."
     )
+    compile: bool = Field(
+        False, description="Compile backbone, neck and encoder: a minute at the start, meant for graphics cards; on two CPU cores steps become slower."
+    )
     learning_rate: float = Field(1e-4, description="Step size of AdamW after warm-up.", gt=0.0)
     weight_decay: float = Field(1e-5, description="Decoupled weight decay of AdamW.", ge=0.0)
     slow_factor: float = Field(0.1, description="Factor on the learning rate of the backbone, sampling offsets and reference points.", ge=0.0)

@@ -62,6 +62,8 @@ def _train(files: FinetuneFiles, settings: FinetuneSettings, runtime: Runtime, d
     dataset = TileDataset(index, objects, settings, "finetune")
     model, report = _model(source, settings, len(categories))
     _prepare_backbone(model.to(device), source, dataset, settings)
+    if settings.compile:
+        model.compile_fixed_shapes()
     trainer = Trainer(model, SupervisedLoss(model), model.slow_parameters(), dataset, settings, "finetune")
     book = trainer.run(files.state, training_identity(settings, index, objects, [files.detector]), runtime.workers)
     if rank():

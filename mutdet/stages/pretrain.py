@@ -91,6 +91,8 @@ def _train(
     def losses(batch: Batch, generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         return method.losses(batch.images, batch.sizes, batch.targets, generators)
 
+    if settings.compile:
+        method.detector.compile_fixed_shapes()
     dataset = TileDataset(index, objects, settings, "pretrain")
     trainer = Trainer(method, losses, method.slow_parameters(), dataset, settings, "pretrain", method.after_step)
     identity = training_identity(settings, index, objects, [files.backbone])

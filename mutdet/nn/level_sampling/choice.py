@@ -14,6 +14,7 @@ Sampling = Callable[[Tensor, Shapes, Tensor, Tensor], Tensor]
 """A form of `sample_levels`."""
 
 
+@torch.compiler.disable  # Its forms are compiled already.
 def sample_levels(values: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
     """Weighted sum of bilinear samples over levels and points (Zhu et al. 2021, Eq. 3); samples outside a level are zero.
 
