@@ -73,7 +73,7 @@ class Step:
         settings = settings_class(architecture=arguments.architecture, crop_size=arguments.crop, blur_kernel=9, batch=arguments.batch, **changes)
         torch.manual_seed(0)
         method = method_class(build_backbone(arguments.architecture), settings)
-        self._method = method.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self._method = method.to(device).to(memory_format=torch.channels_last).train()
         self._optimiser = make_optimiser(self._method, self._method.constant_rate, settings)
         views = [torch.randn(arguments.batch, 3, side, side, device=device) for side in settings.view_sizes()]
         self._views = [view.contiguous(memory_format=torch.channels_last) for view in views]

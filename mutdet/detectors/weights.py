@@ -62,7 +62,7 @@ def load_detector(path: Path) -> DetectorFile:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
+            state = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (FileNotFoundError, SafetensorError, OSError) as error:
         raise UserError(f"cannot be read as weights ({error})", file=path, remedy=_REMEDY) from error
     if FORMAT not in metadata:
