@@ -1,0 +1,49 @@
+"""Loss of fine-tunings over their steps, one curve for each arm with a band of one deviation over its seeds, as SVG.
+
+    python benchmarks/learning_curves.py --run results/tables_hrsc --arm none='none-10-s*' --arm mutdet='mutdet-10-s*' --output docs/learning_curves_hrsc.svg
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pyarrow.parquet as pq
+from matplotlib.figure import Figure
+
+LOSSES = {"total": "all losses", "decoder2/class": "class, last decoder layer", "decoder2/giou": "GIoU, last decoder layer"}
+COLOURS = ["#80868f", "#e07a1f", "#2f7ed8", "#2a9d62", "#c2408a"]
+
+
+def curves(run: Path, pattern: str, loss: str) -> tuple[np.ndarray, np.ndarray]:
+    """Logged steps [T] and means of a loss over the steps before each [seeds, T], of the fine-tunings whose name fits the pattern."""
+    logs = sorted(run.glob(f"finetune/{pattern}/log.parquet"))
+    if not logs:
+        raise SystemExit(f"no log under {run}/finetune/{pattern}")
+    tables = [pq.read_table(log, filters=[("name", "=", f"loss/{loss}")]).sort_by("step") for log in logs]
+    return tables[0].column("step").to_numpy(), np.stack([table.column("value").to_numpy() for table in tables])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--arm", action="append", required=True, help="NAME=PATTERN of variants of finetune; repeat it")
+    parser.add_argument("--output", type=Path, required=True)
+    given = parser.parse_args()
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "mutdet", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    figure = Figure(figsize=(9.0, 2.8), layout="constrained")
+    for axes, (loss, title) in zip(figure.subplots(1, len(LOSSES)), LOSSES.items(), strict=True):
+        for colour, arm in zip(COLOURS, given.arm, strict=False):
+            name, pattern = arm.split("=", 1)
+            steps, values = curves(given.run, pattern, loss)
+            mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+            axes.plot(steps, mean, color=colour, linewidth=1.4, label=f"{name} ({len(values)})")
+            axes.fill_between(steps, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
+        axes.set(xlabel="step", title=title)
+    axes.legend(frameon=False)
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(given.output, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
