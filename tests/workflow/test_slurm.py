@@ -157,6 +157,24 @@ def test_the_job_of_a_lost_node_runs_on_another(without_accounting, without_mask
     assert_equal(without_masks, local)
 
 
+def test_a_drained_node_ends_its_job_and_the_next_runs_on_another(without_accounting, without_masks, local):
+    run = Run(without_masks, "--until", "boxes")
+    wait_until(lambda: slow_masks_runs(without_masks), "the job of masks runs")
+    (without_masks.folder / "quick").touch()
+    (job, drained), *_ = (line.split() for line in ask("squeue", "--noheader", "--states=RUNNING", "--format=%A %N"))
+    ask("scontrol", "update", f"nodename={drained}", "state=drain", "reason=test")
+    try:
+        run.finish(seconds=180)
+    finally:
+        ask("scontrol", "update", f"nodename={drained}", "state=resume")
+    nodes = dict(line.split() for line in ask("squeue", "--noheader", "--states=COMPLETED", "--format=%A %N"))
+    assert nodes[job] == drained
+    later = [node for number, node in nodes.items() if int(number) > int(job)]
+    assert later
+    assert drained not in later
+    assert_equal(without_masks, local)
+
+
 def test_a_killed_snakemake_goes_on_beside_its_old_job(without_accounting, without_masks, local):
     first = Run(without_masks, "--until", "boxes")
     wait_until(lambda: slow_masks_runs(without_masks), "the job of masks runs")
