@@ -4,6 +4,7 @@ python benchmarks/learning_curves.py --run results/tables_hrsc --arm none='none-
 """
 
 import argparse
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -33,7 +34,7 @@ def main() -> None:
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "mutdet", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     figure = Figure(figsize=(9.0, 2.8), layout="constrained")
     for axes, (loss, title) in zip(figure.subplots(1, len(LOSSES)), LOSSES.items(), strict=True):
-        for colour, arm in zip(COLOURS, given.arm, strict=False):
+        for colour, arm in zip(cycle(COLOURS), given.arm, strict=False):
             name, pattern = arm.split("=", 1)
             steps, values = curves(given.run, pattern, loss)
             mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])

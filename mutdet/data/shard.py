@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import Any
+from typing import IO, Any
 
 from mutdet.data.bad_input import BadInput
 from mutdet.data.images import open_image
@@ -55,23 +56,24 @@ class ShardTiles:
         return len(self._order)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        open_spools: dict[str, _Spool] = {}
-        for tile_id, image_id in self._order:
-            if image_id not in open_spools:
-                open_spools[image_id] = self._cut_or_skip(self._images[image_id])
-            spool = open_spools[image_id]
-            if len(spool):
-                yield spool.take(tile_id)
-            if not len(spool):
-                spool.close()
+        spools: dict[str, _Spool] = {}
+        with ExitStack() as files:
+            for tile_id, image_id in self._order:
+                if image_id not in spools:
+                    spools[image_id] = _Spool(files.enter_context(SpooledTemporaryFile(_SPOOL_MEMORY, dir=str(self._spool_folder))))
+                    self._cut_or_skip(self._images[image_id], spools[image_id])
+                spool = spools[image_id]
+                if len(spool):
+                    yield spool.take(tile_id)
+                if not len(spool):
+                    spool.close()
 
     def _plan(self, image: SourceImage) -> tuple[list[Window], int]:
         with open_image(image.path, self._dataset.bands, self._dataset.stretch) as reader:
             return select_windows(reader.width, reader.height, self._dataset)
 
-    def _cut_or_skip(self, image: SourceImage) -> "_Spool":
+    def _cut_or_skip(self, image: SourceImage, spool: "_Spool") -> None:
         counts: Counter[str] = Counter()
-        spool = _Spool(self._spool_folder)
         try:
             self._cut(image, spool, counts)
         except UserError as error:
@@ -79,7 +81,6 @@ class ShardTiles:
             self._bad.image(error)
         else:
             self.counts.update(counts)
-        return spool
 
     def _cut(self, image: SourceImage, spool: "_Spool", counts: Counter[str]) -> None:
         labels = TileLabels(self._labels(image, counts), self._dataset.label_fraction, counts) if self._annotated else None
@@ -114,10 +115,10 @@ class ShardTiles:
 
 
 class _Spool:
-    """Rows with their encoded tiles, in memory up to a bound and in a temporary file beyond."""
+    """Rows whose encoded tiles lie in a file, which is closed here once they are taken, and by who opened it where that never happens."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = SpooledTemporaryFile(_SPOOL_MEMORY, dir=str(folder))  # noqa: SIM115 - closed by `close`
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._rows: dict[str, tuple[dict[str, Any], int, int]] = {}
 
     def __len__(self) -> int:
