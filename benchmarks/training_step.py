@@ -29,6 +29,7 @@ from mutdet.training.tile_dataset import Batch
 
 CLASSES, REPEATS = 64, 5
 METHODS = ("mutdet", "fine-tuning")
+Losses = Callable[[Batch, list[torch.Generator]], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,7 @@ def random_batch(given: argparse.Namespace) -> Batch:
     return Batch(torch.randn(given.tiles, 3, given.side, given.side), sizes, targets, [f"t{n}" for n in range(given.tiles)]).to(given.device)
 
 
-def model_and_losses(
-    method: str, compiled: bool, given: argparse.Namespace
-) -> tuple[nn.Module, Callable[[Batch, list[torch.Generator]], Mapping[str, Tensor]]]:
+def model_and_losses(method: str, compiled: bool, given: argparse.Namespace) -> tuple[nn.Module, Losses]:
     settings = DetectorSettings(
         backbone=given.backbone,
         width=given.width,

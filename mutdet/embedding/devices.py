@@ -5,6 +5,7 @@ from functools import cache
 
 import torch
 
+from mutdet.embedding.freed_memory import keep_freed_memory
 from mutdet.embedding.gpu_locks import lock_folder, take_gpu
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
@@ -19,6 +20,7 @@ def prepare_device(runtime: Runtime) -> torch.device:
         UserError: CUDA is asked for and there is none.
     """
     torch.set_num_threads(1)
+    keep_freed_memory()
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise UserError("device cuda is asked for, but PyTorch sees none", remedy="set device to auto or cpu")
     if runtime.device == "cpu" or not torch.cuda.is_available():

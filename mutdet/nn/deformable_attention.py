@@ -67,6 +67,9 @@ def around_cells(levels: FeatureLevels) -> Placement:
     cells = centres.new_tensor(levels.shapes).flip(-1)
 
     def place(offsets: Tensor) -> Tensor:
-        return centres[:, :, None, :, None] + offsets / cells[:, None]
+        # One long last axis: pairs (x, y) as the innermost loop of a broadcast are ten times slower on a CPU.
+        layout = offsets.shape[-3:]
+        starts, steps = (pairs.expand(*pairs.shape[:-3], *layout).flatten(-3) for pairs in (centres[:, :, None, :, None], cells[:, None]))
+        return torch.addcdiv(starts, offsets.flatten(-3), steps).unflatten(-1, layout)
 
     return place

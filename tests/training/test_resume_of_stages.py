@@ -34,10 +34,8 @@ RUNTIMES = [
 ]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("name", SMALL)
-def test_pretraining(name, runtime, drawn, tmp_path, monkeypatch):
-    settings = PRETRAINING_METHODS[name].settings_class(architecture=TINY.model_copy(update={"dropout": 0.1}), **TRAINING, **SMALL[name])
+def pretraining(name, runtime, drawn, **changed):
+    settings = PRETRAINING_METHODS[name].settings_class(architecture=TINY.model_copy(update={"dropout": 0.1}), **TRAINING, **SMALL[name], **changed)
 
     def run(folder, workers):
         output, log = folder / "detector.safetensors", folder / "log.parquet"
@@ -45,20 +43,44 @@ def test_pretraining(name, runtime, drawn, tmp_path, monkeypatch):
         pretrain.run(PretrainFiles(output=output, log=log, **common), settings, runtime.model_copy(update={"workers": workers}))
         return output.read_bytes(), log.read_bytes()
 
-    check_stops(run, tmp_path, monkeypatch, STEPS, STOPS)
+    return run
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_fine_tuning(runtime, drawn, tmp_path, monkeypatch):
-    untrained = tmp_path / "untrained.safetensors"
+def fine_tuning(untrained, runtime, drawn, **changed):
     settings = PRETRAINING_METHODS["none"].settings_class(architecture=TINY)
-    files = PretrainFiles(backbone=drawn.backbone, output=untrained, log=tmp_path / "log.parquet", state=tmp_path / "state")
+    files = PretrainFiles(backbone=drawn.backbone, output=untrained, log=untrained.with_suffix(".parquet"), state=untrained.with_suffix(".state"))
     pretrain.run(files, settings, Runtime(device="cpu"))
 
     def run(folder, workers):
         output, log = folder / "detector.safetensors", folder / "log.parquet"
         common = {"tiles": drawn.tiles, "images": drawn.images, "labels": drawn.labels, "detector": untrained, "state": folder / "state"}
-        finetune.run(FinetuneFiles(output=output, log=log, **common), FinetuneSettings(**TRAINING), runtime.model_copy(update={"workers": workers}))
+        settings = FinetuneSettings(**TRAINING, **changed)
+        finetune.run(FinetuneFiles(output=output, log=log, **common), settings, runtime.model_copy(update={"workers": workers}))
         return output.read_bytes(), log.read_bytes()
 
+    return run
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("name", SMALL)
+def test_pretraining(name, runtime, drawn, tmp_path, monkeypatch):
+    check_stops(pretraining(name, runtime, drawn), tmp_path, monkeypatch, STEPS, STOPS)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_fine_tuning(runtime, drawn, tmp_path, monkeypatch):
+    run = fine_tuning(tmp_path / "untrained.safetensors", runtime, drawn)
     check_stops(run, tmp_path, monkeypatch, STEPS, STOPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_compiled_pretraining(precision, drawn, tmp_path, monkeypatch):
+    run = pretraining("mutdet", Runtime(device="cpu"), drawn, compile=True, precision=precision)
+    check_stops(run, tmp_path, monkeypatch, STEPS, STOPS[1:])
+
+
+@pytest.mark.slow
+def test_compiled_fine_tuning(drawn, tmp_path, monkeypatch):
+    run = fine_tuning(tmp_path / "untrained.safetensors", Runtime(device="cpu"), drawn, compile=True)
+    check_stops(run, tmp_path, monkeypatch, STEPS, STOPS[1:])
