@@ -27,9 +27,10 @@ def _losses_and_gradients(compiled):
 def test_compiled_parts_give_the_same_losses_and_gradients():
     plain, plain_gradients = _losses_and_gradients(compiled=False)
     compiled, gradients = _losses_and_gradients(compiled=True)
+    # Sums in another order: float32's rounding, grown by the length of the longest sums.
     for name, value in plain.items():
-        # Sums in another order: float32's rounding times the length of a layer's sums.
-        torch.testing.assert_close(compiled[name], value, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(compiled[name], value, rtol=1e-5, atol=1e-6)
     assert gradients.keys() == plain_gradients.keys()
     for name, gradient in plain_gradients.items():
-        torch.testing.assert_close(gradients[name], gradient, rtol=1e-2, atol=1e-3 * float(gradient.abs().max()) + 1e-6, msg=name)
+        # A key's bias changes no attention: its gradient is rounding alone.
+        torch.testing.assert_close(gradients[name], gradient, rtol=0, atol=1e-4 * float(gradient.abs().max()) + 1e-6, msg=name)

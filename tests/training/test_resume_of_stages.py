@@ -4,6 +4,7 @@ import pytest
 import torch
 from drawn_tables import TINY, draw_tables
 from stopped_trainings import check_stops
+from torch._dynamo.utils import counters
 
 from mutdet.settings.base import Runtime
 from mutdet.settings.finetune import FinetuneFiles, FinetuneSettings
@@ -73,14 +74,24 @@ def test_fine_tuning(runtime, drawn, tmp_path, monkeypatch):
     check_stops(run, tmp_path, monkeypatch, STEPS, STOPS)
 
 
+@pytest.fixture
+def compiled_graphs():
+    """Counts the parts of networks that were compiled."""
+    torch._dynamo.reset()
+    counters["stats"].clear()
+    return lambda: counters["stats"]["unique_graphs"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_compiled_pretraining(precision, drawn, tmp_path, monkeypatch):
+def test_compiled_pretraining(precision, drawn, tmp_path, monkeypatch, compiled_graphs):
     run = pretraining("mutdet", Runtime(device="cpu"), drawn, compile=True, precision=precision)
     check_stops(run, tmp_path, monkeypatch, STEPS, STOPS[1:])
+    assert compiled_graphs() > 0
 
 
 @pytest.mark.slow
-def test_compiled_fine_tuning(drawn, tmp_path, monkeypatch):
+def test_compiled_fine_tuning(drawn, tmp_path, monkeypatch, compiled_graphs):
     run = fine_tuning(tmp_path / "untrained.safetensors", Runtime(device="cpu"), drawn, compile=True)
     check_stops(run, tmp_path, monkeypatch, STEPS, STOPS[1:])
+    assert compiled_graphs() > 0
