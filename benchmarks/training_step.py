@@ -1,6 +1,7 @@
 """A whole step of MutDet's pre-training and of fine-tuning: plain PyTorch in float32, ours in float32, in bfloat16, and in bfloat16 with `compile`.
 
-Plain means: sampling by grid_sample, images and weights channels first, AdamW parameter by parameter, a frozen backbone that looks at every image anew.
+Plain means: sampling by grid_sample at places found pair by pair, images and weights channels first, AdamW parameter by parameter,
+freed memory given back, a frozen backbone that looks at every image anew.
 On a CPU, ours remembers the frozen features of the batch, as a training does after its first passes over a small data set.
 On a GPU, at the paper's size: `python benchmarks/training_step.py --device cuda --backbone resnet50 --side 1024 --tiles 2 --layers 6 --width 256 --objects 50`.
 """
@@ -19,6 +20,9 @@ from torch.nn.functional import normalize
 
 from mutdet.detectors.ars_detr import ArsDetr
 from mutdet.detectors.types import Targets
+from mutdet.embedding.freed_memory import keep_freed_memory
+from mutdet.nn.deformable_attention import Placement
+from mutdet.nn.feature_levels import FeatureLevels
 from mutdet.nn.level_sampling.plain import sample_levels_plain
 from mutdet.pretraining.mutdet import MutDet
 from mutdet.settings.detectors import DetectorSettings
@@ -82,6 +86,7 @@ def step(method: str, side: Side, given: argparse.Namespace) -> tuple[float, flo
     if side.plain:
         optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4, foreach=False)
     else:
+        keep_freed_memory()
         model.to(memory_format=torch.channels_last)
         optimiser = make_optimiser(model, [], MutdetPretrainSettings(architecture=DetectorSettings(), iterations=1))
 
@@ -100,11 +105,18 @@ def step(method: str, side: Side, given: argparse.Namespace) -> tuple[float, flo
         return (seconds, torch.cuda.max_memory_allocated() / 2**20, busy_share(call)) if given.device == "cuda" else (seconds, 0.0, 0.0)
 
 
+def pair_by_pair(levels: FeatureLevels) -> Placement:
+    centres = levels.centres()[:, :, None] * levels.valid_ratios[:, None]
+    cells = centres.new_tensor(levels.shapes).flip(-1)
+    return lambda offsets: centres[:, :, None, :, None] + offsets / cells[:, None]
+
+
 @contextmanager
 def plain_pytorch() -> Iterator[None]:
     sampling = patch("mutdet.nn.level_sampling.choice.sampling_on", lambda device: sample_levels_plain)
     features = patch("mutdet.nn.feature_memory.FeatureMemory.features", lambda memory, backbone, images: backbone(images))
-    with sampling, features:
+    places = patch("mutdet.nn.encoder.around_cells", pair_by_pair)
+    with sampling, features, places:
         yield
 
 
