@@ -7,15 +7,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from mutdet.embedding.unit_vectors import unit_length
 from mutdet.settings.seeds import generator_for, seed_for
-
-
-def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to unit length; a zero row has no direction and becomes the first axis."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.maximum(lengths, 1e-12)
-    unit[lengths[:, 0] <= 1e-12, 0] = 1.0
-    return unit
 
 
 def even_sample(blocks: Iterable[np.ndarray], rows: int, wanted: int, seed: int) -> Iterator[np.ndarray]:

@@ -89,7 +89,7 @@ STAGES = {
         _stage("pretrain", "Pretrain", choices=(("method", "PRETRAINING_METHODS"),)),
         _stage("finetune", "Finetune"),
         _stage("detect", "Detect", part="tiles", settings="mutdet.settings.detect:DetectSettings"),
-        _stage("detect", "Detect", part="merge", settings="mutdet.settings.detect:DetectSettings"),
+        Stage("detect merge", "mutdet.settings.detect:DetectSettings", "mutdet.settings.detect:DetectMergeFiles", "mutdet.stages.detect_merge:run"),
         _stage("evaluate", "Evaluate"),
         _stage("tables", "Tables"),
         Stage("report tiles", "mutdet.settings.report:ReportTilesSettings", "mutdet.settings.report:ReportTilesFiles", "mutdet.stages.report_tiles:run"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mutdet.embedding.codebooks import Clusters, fit_codebook
+from mutdet.embedding.codebook_fitting import Clusters, fit_codebook
 from mutdet.embedding.object_stream import BLOCK_ROWS, embedding_width, vector_blocks
 from mutdet.settings.base import Runtime
 from mutdet.settings.codebook import CodebookFiles, CodebookSettings

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from mutdet.embedding.clustering import even_sample, fit_centres, unit_length
+from mutdet.embedding.clustering import even_sample, fit_centres
+from mutdet.embedding.unit_vectors import unit_length
 
 
 def test_finds_separate_groups() -> None:

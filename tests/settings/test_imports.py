@@ -46,3 +46,9 @@ def test_imports_point_down(path):
 def test_settings_and_command_line_import_neither_torch_nor_cv2():
     code = "import sys, mutdet.cli, mutdet.settings.layout; mutdet.cli.build_parser(); sys.exit(bool({'torch', 'cv2', 'pyarrow'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("stage", ["scenes", "partition", "boxes", "pseudo_labels", "detect_merge", "evaluate", "tables", "report_tiles"])
+def test_a_stage_without_a_network_starts_without_pytorch(stage):
+    code = f"import sys, mutdet.cli, mutdet.stages.{stage}; sys.exit(bool({{'torch', 'sklearn'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

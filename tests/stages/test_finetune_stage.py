@@ -18,7 +18,7 @@ from mutdet.settings.finetune import FinetuneFiles, FinetuneSettings
 from mutdet.settings.pretrain import PretrainFiles
 from mutdet.settings.pretraining.mutdet import MutdetPretrainSettings
 from mutdet.settings.pretraining.untrained import UntrainedPretrainSettings
-from mutdet.stages import detect, evaluate, finetune, pretrain
+from mutdet.stages import detect, detect_merge, evaluate, finetune, pretrain
 from mutdet.tables import tiles
 from mutdet.tables.write import write_table
 
@@ -60,7 +60,7 @@ def _detect(drawn, folder, detector, **settings):
     shards = [folder / f"detections{number}.parquet" for number in range(len(drawn.tiles))]
     for table, output in zip(drawn.tiles, shards, strict=True):
         detect.run_tiles(DetectTilesFiles(tiles=table, detector=detector, output=output), chosen, RUNTIME)
-    detect.run_merge(DetectMergeFiles(tiles=shards, output=folder / "detections.parquet"), chosen, RUNTIME)
+    detect_merge.run(DetectMergeFiles(tiles=shards, output=folder / "detections.parquet"), chosen, RUNTIME)
     return folder / "detections.parquet"
 
 
