@@ -98,6 +98,22 @@ def test_compiled_and_plain_agree_on_borders_and_centres(place: float) -> None:
         torch.testing.assert_close(compiled, plain, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("columns", [1, 7, 63, 64, 65, 128])
+def test_places_one_rounding_beside_cell_borders(columns: int) -> None:
+    borders = (torch.arange(-2, columns + 3) + 0.5) / columns
+    places = torch.cat([borders, torch.nextafter(borders, torch.tensor(torch.inf)), torch.nextafter(borders, torch.tensor(-torch.inf))])
+    locations = torch.stack([places, torch.full_like(places, 0.5)], -1)[None, :, None, None, None]
+    # Values grow by more than the tolerance from cell to cell: a wrong cell shows.
+    values, weights = torch.arange(1.0, 1 + columns)[None, :, None, None] ** 2, torch.ones(1, len(places), 1, 1, 1)
+    results = [way(values, ((1, columns),), locations, weights) for way in (sample_levels_plain, sample_levels_on_cpu)]
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-2)
+
+
+def test_a_place_that_is_no_number_reads_nothing_beside_the_map() -> None:
+    values, locations, weights = (x.float() for x in sampling_inputs(0))
+    assert not sample_levels_on_cpu(values, SHAPES, torch.full_like(locations, torch.nan), weights).any()
+
+
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = tuple(x.float() for x in sampling_inputs(0, batch=3, heads=3))
     upstream = torch.ones(3, 5, 12)
