@@ -2,7 +2,7 @@
 
 Arrays are read as one long row: slices and indices of several axes cost more than the arithmetic here. Places in that row are unsigned, for a
 signed one might count from the end, and is tested for it at every number. What the two kernels share is inlined by the compiler of Python's own
-code: across calls, arrays would cost reference counts.
+code: across calls, arrays would cost reference counts. Of the four cells around a place, a and b are the upper ones, c and d the lower ones.
 """
 
 import numpy as np
@@ -97,22 +97,22 @@ def gradients(
                         top, bottom, top_share, bottom_share, top_in, bottom_in = _along(place[point * _2 + _1], rows)
                         a, b = _pair(start + top * columns, left, right, heads, head, channels)
                         c, d = _pair(start + bottom * columns, left, right, heads, head, channels)
-                        whole = weight[point]
-                        at_a = at_b = at_c = at_d = type(whole)(0)
+                        point_weight = weight[point]
+                        at_a = at_b = at_c = at_d = type(point_weight)(0)
                         for channel in range(channels):
                             at_a += incoming[own + channel] * value[a + channel]
                             at_b += incoming[own + channel] * value[b + channel]
                             at_c += incoming[own + channel] * value[c + channel]
                             at_d += incoming[own + channel] * value[d + channel]
                         # One after the other: at the border of a level two of them are the same cell.
-                        _add(of_value, a, incoming, own, channels, whole * top_share * left_share)
-                        _add(of_value, b, incoming, own, channels, whole * top_share * right_share)
-                        _add(of_value, c, incoming, own, channels, whole * bottom_share * left_share)
-                        _add(of_value, d, incoming, own, channels, whole * bottom_share * right_share)
+                        _add(of_value, a, incoming, own, channels, point_weight * top_share * left_share)
+                        _add(of_value, b, incoming, own, channels, point_weight * top_share * right_share)
+                        _add(of_value, c, incoming, own, channels, point_weight * bottom_share * left_share)
+                        _add(of_value, d, incoming, own, channels, point_weight * bottom_share * right_share)
                         of_weight[point] = top_share * (left_share * at_a + right_share * at_b) + bottom_share * (left_share * at_c + right_share * at_d)
                         along_x = top_share * (right_in * at_b - left_in * at_a) + bottom_share * (right_in * at_d - left_in * at_c)
                         along_y = left_share * (bottom_in * at_c - top_in * at_a) + right_share * (bottom_in * at_d - top_in * at_b)
-                        of_place[point * _2], of_place[point * _2 + _1] = along_x * whole * columns, along_y * whole * rows
+                        of_place[point * _2], of_place[point * _2 + _1] = along_x * point_weight * columns, along_y * point_weight * rows
                         point += _1
 
 
@@ -122,8 +122,8 @@ def _along(location: np.floating, count: int) -> tuple[int, int, np.floating, np
     number = type(location)
     place = location * number(count) - number(0.5)
     if place >= number(-1) and place < number(count):
-        whole = int(place)
-        first = whole - int(number(whole) > place)  # math.floor would be a call
+        towards_zero = int(place)
+        first = towards_zero - int(number(towards_zero) > place)  # math.floor would be a call
         share = place - number(first)
         first_in, second_in = number(first >= 0), number(first + 1 < count)
         return max(first, 0), min(first + 1, count - 1), (number(1) - share) * first_in, share * second_in, first_in, second_in
