@@ -1,6 +1,7 @@
 """Settings and files of the stage `finetune`: supervised training on a share of the labelled images."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -30,6 +31,11 @@ class FinetuneSettings(TrainingSettings):
     fraction: float = Field(1.0, description="Share of the source images of split train whose labels are used.", gt=0.0, le=1.0)
     subset_seed: Seed = Field(0, description="Seed of the choice of these images.")
     ignore_categories: list[str] = Field([], description="Categories that are no class and give no target.")
+    backbone_training: Literal["auto", "nothing", "upper", "all"] = Field(
+        "auto",
+        description="What of the backbone trains: `nothing` (fastest on a CPU, where features of tiles that come again are kept), `upper` (all but stem, first "
+        "stage and batch normalisation), `all`; `auto` is `upper` for ImageNet's weights and `all` for any other.",
+    )
     statistics_tiles: int = Field(
         200, description="Tiles from which the batch-norm statistics of a backbone that is not ImageNet's are estimated before the training.", ge=1
     )

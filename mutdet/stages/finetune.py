@@ -11,7 +11,7 @@ from mutdet.detectors.transfer import TransferReport, transfer
 from mutdet.detectors.two_stage_detr import TwoStageDetr
 from mutdet.detectors.weights import DetectorFile, load_detector, save_detector
 from mutdet.evaluation.inference import CLASS_AGNOSTIC
-from mutdet.nn.backbones import reestimate_batch_norm
+from mutdet.nn.backbones import Extent, reestimate_batch_norm
 from mutdet.nn.ranks import rank
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import log, progress
@@ -98,14 +98,14 @@ def _model(source: DetectorFile, settings: FinetuneSettings, classes: int) -> tu
 
 
 def _prepare_backbone(model: TwoStageDetr, source: DetectorFile, dataset: TileDataset, settings: FinetuneSettings) -> None:
-    """ImageNet's: stem, first stage and normalisation stay. Any other: all of it trains, with statistics of these tiles."""
-    if source.facts.get("backbone_method") == "imagenet":
-        model.train_backbone("upper")
-        return
-    model.train_backbone("all")
-    tiles = min(settings.statistics_tiles, len(dataset))
-    batches = -(-tiles // _STATISTICS_BATCH)
-    reestimate_batch_norm(model.backbone, progress(_images(model, dataset, settings, batches), "batch-norm statistics", total=batches))
+    """Batch norm of ImageNet's backbone stays as it is; any other gets statistics of these tiles. Then what of it trains."""
+    imagenet = source.facts.get("backbone_method") == "imagenet"
+    if not imagenet:
+        tiles = min(settings.statistics_tiles, len(dataset))
+        batches = -(-tiles // _STATISTICS_BATCH)
+        reestimate_batch_norm(model.backbone, progress(_images(model, dataset, settings, batches), "batch-norm statistics", total=batches))
+    usual: Extent = "upper" if imagenet else "all"
+    model.train_backbone(usual if settings.backbone_training == "auto" else settings.backbone_training)
 
 
 def _images(model: TwoStageDetr, dataset: TileDataset, settings: FinetuneSettings, batches: int) -> Iterator[Tensor]:

@@ -106,6 +106,13 @@ def test_imagenet_backbone_keeps_its_stem_and_statistics(drawn, pretrained, tmp_
     assert "backbone.layer2.0.conv1.weight" not in kept
 
 
+def test_backbone_that_does_not_train_gets_new_statistics_alone(drawn, pretrained, tmp_path):
+    before, after = load_file(pretrained), load_file(_finetune(drawn, tmp_path, pretrained, backbone_training="nothing"))
+    moved = {name for name in before if name.startswith("backbone.") and not torch.equal(before[name], after[name])}
+    assert moved
+    assert all("running" in name or "tracked" in name for name in moved)
+
+
 def test_categories_are_those_of_the_labels(finetuned, pretrained):
     assert load_detector(finetuned).categories == sorted(CATEGORIES)
     assert load_detector(pretrained).categories == ["cluster_0", "cluster_1"]
