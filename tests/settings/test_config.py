@@ -21,6 +21,13 @@ def test_shipped_configs_are_valid(path):
     assert parse_config(yaml.safe_load(path.read_text())).run == path.stem.replace("config", "demo")
 
 
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config/demo").glob("*.yaml")), ids=lambda path: path.stem)
+def test_sections_laid_over_the_demo_are_valid(path):
+    over, under = yaml.safe_load(path.read_text()), default_config()
+    merged = {section: {**under.get(section, {}), **value} if isinstance(value, dict) else value for section, value in over.items()}
+    assert parse_config({**under, **merged}).run == path.stem
+
+
 @pytest.mark.parametrize(
     ("keys", "value", "told"),
     [
