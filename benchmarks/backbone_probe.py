@@ -122,13 +122,20 @@ def accuracies(vectors: dict[str, np.ndarray], labels: dict[str, np.ndarray], ne
     }
 
 
-def probe(weights: Path, data: Data, seed: int, crop: int, objects: int) -> Iterator[dict[str, object]]:
+def without(boxes: LabelledBoxes, ignored: list[str]) -> LabelledBoxes:
+    """Boxes but for those of some categories."""
+    kept = ~np.isin(boxes.categories.astype(str), ignored)
+    return LabelledBoxes([row for row, keep in zip(boxes.rows, kept, strict=True) if keep], boxes.categories[kept], boxes.images[kept])
+
+
+def probe(weights: Path, data: Data, seed: int, arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Rows of the CSV for one backbone."""
     backbone, _ = load_backbone(weights)
-    settings = EmbedSettings(boxes="probe", backbone="probe", crop=crop)
+    settings = EmbedSettings(boxes="probe", backbone="probe", crop=arguments.crop)
     vectors, labels = {}, {}
     for split in SPLITS:
-        boxes = with_background(read_labelled_boxes([data.tiles[split]], objects, seed), data, split, seed)
+        chosen = without(read_labelled_boxes([data.tiles[split]], arguments.objects, seed), arguments.ignore)
+        boxes = with_background(chosen, data, split, seed)
         vectors[split] = embed_boxes(backbone, [data.tiles[split]], boxes, settings, torch.device("cpu"))
         labels[split] = boxes.categories
     counts = {split: len(labels[split]) for split in SPLITS}
@@ -161,7 +168,7 @@ def take(arguments: argparse.Namespace, folder: Path) -> None:
                 if tuple(key.values()) in seen:
                     continue
                 start = time.perf_counter()
-                append_rows(arguments.output, [{**key, **row} for row in probe(path, part, seed, arguments.crop, arguments.objects)])
+                append_rows(arguments.output, [{**key, **row} for row in probe(path, part, seed, arguments)])
                 print(f"{part.name} {name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
@@ -201,6 +208,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--crop", type=int, default=96, help="side of crops, pixels")
     parser.add_argument("--objects", type=int, default=1000, help="objects of each split, at most; as many pieces of background are added")
+    parser.add_argument("--ignore", nargs="+", default=[], metavar="CATEGORY", help="categories that are neither object nor background")
     parser.add_argument("--output", type=Path, default=Path("backbone_probe.csv"))
     parser.add_argument("--work", type=Path, default=Path("backbone_probe"), help="folder that keeps the tables of tiles")
     chosen = parser.parse_args()
