@@ -34,13 +34,13 @@ class Codebook:
 
     def project(self, vectors: np.ndarray) -> np.ndarray:
         """Unit vectors [rows, P] float32 of embeddings [rows, D]; an embedding equal to the mean becomes the first axis."""
-        return unit_length(_constant_size_product(vectors - self.mean, self.components.T))
+        return unit_length(_product(vectors - self.mean, self.components.T)).astype(np.float32)
 
     def assign(self, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Nearest centre by cosine [rows] int32 and that cosine [rows] float32, of unit vectors [rows, P]."""
-        cosines = _constant_size_product(unit, self.centres.T)
+        cosines = _product(unit, self.centres.T)
         nearest = cosines.argmax(axis=1).astype(np.int32)
-        return nearest, np.clip(cosines[np.arange(len(unit)), nearest], -1.0, 1.0)
+        return nearest, np.clip(cosines[np.arange(len(unit)), nearest], -1.0, 1.0).astype(np.float32)
 
     def save(self, path: Path) -> None:
         """Write safetensors with the attributes' names."""
@@ -58,12 +58,16 @@ class Codebook:
         return cls(**load_file(path))
 
 
-def _constant_size_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """`left @ right` in blocks of constant size, the last filled up with zeros, so that a row's result does not depend on its neighbours' number."""
-    left = np.ascontiguousarray(left, np.float32)
-    padded = np.zeros((-(-len(left) // _KERNEL_ROWS) * _KERNEL_ROWS, left.shape[1]), np.float32)
+def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """`left @ right` in float64, in blocks of constant size, the last filled up with zeros.
+
+    So that a row's result does not depend on its neighbours: BLAS takes rows at the end of a matrix in another order than those before, on some processors
+    at the end of a block too. In float64 that moves a number by 1e-15 of its size, which is gone once it is rounded.
+    """
+    padded = np.zeros((-(-len(left) // _KERNEL_ROWS) * _KERNEL_ROWS, left.shape[1]))
     padded[: len(left)] = left
-    result = np.empty((len(padded), right.shape[1]), np.float32)
+    factor = right.astype(np.float64)
+    result = np.empty((len(padded), right.shape[1]))
     for start in range(0, len(padded), _KERNEL_ROWS):
-        np.matmul(padded[start : start + _KERNEL_ROWS], right, out=result[start : start + _KERNEL_ROWS])
+        np.matmul(padded[start : start + _KERNEL_ROWS], factor, out=result[start : start + _KERNEL_ROWS])
     return result[: len(left)]

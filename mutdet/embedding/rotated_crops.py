@@ -8,7 +8,7 @@ SAMPLES = 2
 
 
 def rotated_crops(image: Tensor, boxes: Tensor, size: int, enlarge: float = 1.0) -> Tensor:
-    """Resample every box to a square; its long side lies along x, aspect is not kept.
+    """Resample every box to a square; its long side lies along x, aspect is not kept. Compiled on a CPU, where no gradient is asked for.
 
     Each output pixel is the mean of 2 x 2 bilinear samples, as RoI-align with sampling ratio 2 and aligned pixel
     centres takes them: a sample up to one pixel outside the image takes the border's value, one further out is 0.
@@ -22,6 +22,21 @@ def rotated_crops(image: Tensor, boxes: Tensor, size: int, enlarge: float = 1.0)
     Returns:
         [M, C, size, size] crops.
     """
+    if image.device.type == "cpu" and image.dtype == torch.float32 and not image.requires_grad:
+        return _crops_on_cpu(image, boxes, size, enlarge)
+    return plain_rotated_crops(image, boxes, size, enlarge)
+
+
+def _crops_on_cpu(image: Tensor, boxes: Tensor, size: int, enlarge: float) -> Tensor:
+    from mutdet.embedding.crop_kernel import add_samples  # stages that cut nothing need not wait for the compiler
+
+    crops = image.new_zeros(len(boxes), len(image), size, size)
+    add_samples(image.contiguous().numpy(), boxes.double().numpy(), enlarge, SAMPLES, crops.numpy())
+    return crops
+
+
+def plain_rotated_crops(image: Tensor, boxes: Tensor, size: int, enlarge: float = 1.0) -> Tensor:
+    """`rotated_crops` in plain PyTorch, for any device and type, with gradients."""
     points = _sample_points(boxes, size * SAMPLES, enlarge)
     height, width = image.shape[-2:]
     scale = points.new_tensor([width, height])

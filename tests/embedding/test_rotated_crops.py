@@ -1,6 +1,7 @@
 """Crops against a loop over pixels, and against torchvision's RoI-align where boxes are upright."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from mutdet.embedding.rotated_crops import rotated_crops
+from mutdet.embedding.rotated_crops import plain_rotated_crops, rotated_crops
 
 
 def naive_sample(image: np.ndarray, x: float, y: float) -> np.ndarray:
@@ -47,11 +48,26 @@ def random_image(height: int = 20, width: int = 31) -> Tensor:
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(0)) - 0.5
 
 
+@pytest.mark.parametrize(("crops", "tolerance"), [(rotated_crops, 1e-6), (plain_rotated_crops, 2e-4)])  # plain: places in float32
 @pytest.mark.parametrize("box", [[15.0, 10.0, 12.0, 5.0, 0.4], [2.0, 3.0, 9.0, 7.0, -1.5], [30.5, 19.0, 40.0, 30.0, 1.1], [-20.0, -20.0, 5.0, 4.0, 0.0]])
-def test_equals_a_loop_over_pixels(box: list[float]) -> None:
+def test_equals_a_loop_over_pixels(box: list[float], crops: Callable[..., Tensor], tolerance: float) -> None:
     image = random_image()
-    crop = rotated_crops(image, torch.tensor([box]), 9, enlarge=1.5)[0]
-    np.testing.assert_allclose(crop.numpy(), naive_crop(image.numpy().astype(float), box, 9, 1.5), atol=2e-4)
+    boxes = torch.tensor([box, [9.0, 9.0, 4.0, 3.0, 0.1]])
+    for crop, own in zip(crops(image, boxes, 9, enlarge=1.5), boxes.tolist(), strict=True):
+        np.testing.assert_allclose(crop.numpy(), naive_crop(image.numpy().astype(float), own, 9, 1.5), atol=tolerance)
+
+
+def test_compiled_and_plain_agree_on_a_part_of_an_image() -> None:
+    image = torch.rand(5, 40, 60)[:, :33, :47]
+    boxes = torch.rand(6, 5) * torch.tensor([19.0, 13.0, 9.0, 4.0, 3.0]) + torch.tensor([14.0, 10.0, 1.0, 1.0, -1.5])
+    torch.testing.assert_close(rotated_crops(image, boxes, 7), plain_rotated_crops(image, boxes, 7), atol=1e-4, rtol=0)
+
+
+def test_a_gradient_reaches_the_image() -> None:
+    image = random_image().requires_grad_()
+    rotated_crops(image, torch.tensor([[8.0, 8.0, 8.0, 8.0, 0.3]]), 8).sum().backward()
+    assert image.grad is not None
+    assert image.grad.sum().item() == pytest.approx(3 * 64, rel=1e-4)
 
 
 def test_upright_boxes_equal_roi_align() -> None:
