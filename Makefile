@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all test-slurm lint format clean
+.PHONY: demo test test-all test-slurm gpu lint format clean
 
 demo: $(INSTALLED)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores all
@@ -21,6 +21,10 @@ test-all: $(INSTALLED)
 test-slurm: $(INSTALLED)
 	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 MUTDET_TEST_SLURM=1 timeout -k 5 -s INT 1200 $(BIN)/pytest -m slurm -rs --durations=5 || \
 		{ tests/support/start_slurm.sh stop; exit 1; }
+
+# On a machine with an NVIDIA card.
+gpu: $(INSTALLED)
+	PATH="$(abspath $(BIN)):$$PATH" benchmarks/gpu.sh results/gpu
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check mutdet tests benchmarks
