@@ -1,11 +1,14 @@
 """The command line says the same as the config file, and prints one line where something is wrong."""
 
+import os
 import re
 
 import pytest
 from pydantic.fields import FieldInfo
 
 from mutdet.cli import build_parser, main
+from mutdet.settings.base import Runtime
+from mutdet.settings.environment import hand_down, handed_down
 from mutdet.settings.flags import Flag, choice_of, flags_of
 from mutdet.settings.registries import MASK_GENERATORS
 from mutdet.settings.stages import COMMANDS, STAGES
@@ -120,6 +123,13 @@ def test_the_workflow_hands_runtime_settings_down_and_flags_win(tmp_path, monkey
     monkeypatch.setenv("MUTDET_WORKERS", "3")
     assert main(["boxes", "--masks", "m", "--output", "o", "--device", "cpu"]) == 0
     assert (seen["runtime"].device, seen["runtime"].workers) == ("cpu", 3)
+
+
+@pytest.mark.parametrize("workers", [None, 0, 3])
+def test_runtime_settings_come_through_the_environment(monkeypatch, workers):
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    hand_down(Runtime(device="cpu", workers=workers), new_run=True)
+    assert Runtime(**handed_down()) == Runtime(device="cpu", workers=workers)
 
 
 def test_stages_and_rules_have_the_same_names():

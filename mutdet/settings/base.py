@@ -35,7 +35,9 @@ class Runtime(Settings):
     """How a stage runs, not what it computes: changes no result, but for rounding on a GPU, and triggers no rerun."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Device of forward passes and trainings; auto takes CUDA where there is one.")
-    workers: int = Field(0, ge=0, description="Processes that read training data; 0 reads in the training process.")
+    workers: int | None = Field(
+        None, ge=0, description="Processes that read training data; 0 reads in the training process. By default 2 where a graphics card trains, 0 elsewhere."
+    )
     deterministic: bool = Field(
         False, description="Use such algorithms alone as give the same bits each time on a GPU, slower ones at times; on a CPU it is always so."
     )

@@ -18,7 +18,7 @@ def hand_down(runtime: Runtime, *, new_run: bool) -> None:
         new_run: this process begins a run; otherwise it is a job of one, on a node of a cluster.
     """
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    os.environ.update({_variable(name): str(value) for name, value in runtime.model_dump().items()})
+    os.environ.update({_variable(name): str(value) for name, value in runtime.model_dump(exclude_none=True).items()})
     if new_run:
         os.environ[_STARTED] = str(time.time_ns())
 

@@ -31,7 +31,7 @@ def run(files: TrainSmallSamFiles, settings: TrainSmallSamSettings, runtime: Run
     identity = hashlib.sha256(settings.model_dump_json(exclude={"checkpoint_minutes"}).encode()).hexdigest()
     with locked(files.state):
         training = _Training(files, settings, Checkpoints(files.state, identity))
-        training.to_the_end(runtime.workers)
+        training.to_the_end(runtime.workers or 0)
     write_provenance(files.output, settings=settings.model_dump(mode="json"))
 
 

@@ -24,6 +24,8 @@ from mutdet.training.stopping import StoppedError, StopRequest, ignore_stop_sign
 
 _MARGIN_SECONDS = 60.0
 """Time for a checkpoint to be written."""
+_READERS_FOR_A_CARD = 2
+"""One gives 40 tiles of 1024 px a second (benchmarks/loader.py)."""
 
 
 class Movable(Protocol):
@@ -76,13 +78,13 @@ class ResumableLoop(ABC, Generic[BatchType]):
             seed: of this step; torch's own generators have been seeded by it, and by the number of the process.
         """
 
-    def run(self, state: Path, identity: str, workers: int = 0) -> LogBook:
+    def run(self, state: Path, identity: str, workers: int | None = None) -> LogBook:
         """Train to the end; the model then holds the final weights.
 
         Args:
             state: folder that keeps a folder for each identity; that one is held for this process while it trains.
             identity: what decides the result, a hash; another training has another checkpoint.
-            workers: processes that read tiles; 0 reads in this process. Changes no result.
+            workers: processes that read tiles; 0 reads in this process; None chooses by the device. Changes no result.
 
         Raises:
             UserError: another process holds the folder, its checkpoint is unfit, or a loss or gradient is not finite.
@@ -101,7 +103,7 @@ class ResumableLoop(ABC, Generic[BatchType]):
             self._model.eval()
         return self._log
 
-    def _train(self, checkpoints: Checkpoints, workers: int, request: StopRequest) -> None:
+    def _train(self, checkpoints: Checkpoints, workers: int | None, request: StopRequest) -> None:
         saved = time.monotonic()
         for batch in progress(self._batches(workers), self._stage, total=self._steps - self._step):
             self._step_and_note(batch.to(self._device))
@@ -127,10 +129,11 @@ class ResumableLoop(ABC, Generic[BatchType]):
         self._log.load_state_dict(content["log"])
         self._step = content["step"]
 
-    def _batches(self, workers: int) -> Iterator[BatchType]:
+    def _batches(self, workers: int | None) -> Iterator[BatchType]:
         settings = self._loop_settings
         order = BatchOrder(len(self._dataset), settings.batch, self._steps, settings.seed, self._stage, self._step, (rank(), ranks()))
-        yield from DataLoader(self._dataset, batch_sampler=order, collate_fn=self._collate, num_workers=workers, worker_init_fn=ignore_stop_signals)
+        count = workers if workers is not None else _READERS_FOR_A_CARD if self._device.type == "cuda" else 0
+        yield from DataLoader(self._dataset, batch_sampler=order, collate_fn=self._collate, num_workers=count, worker_init_fn=ignore_stop_signals)
 
     def _step_and_note(self, batch: BatchType) -> None:
         seed = seed_for(self._loop_settings.seed, self._stage, "step", self._step)
