@@ -62,7 +62,7 @@ def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """`left @ right` in float64, in blocks of constant size, the last filled up with zeros.
 
     So that a row's result does not depend on its neighbours: BLAS takes rows at the end of a matrix in another order than those before, on some processors
-    at the end of a block too. In float64 that moves a number by 1e-15 of its size, which is gone once it is rounded.
+    at the end of a block too. In float64 that moves a number by 1e-15 of its size, which rounding hides but for one in many millions.
     """
     padded = np.zeros((-(-len(left) // _KERNEL_ROWS) * _KERNEL_ROWS, left.shape[1]))
     padded[: len(left)] = left

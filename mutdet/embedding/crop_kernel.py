@@ -39,7 +39,7 @@ def add_samples(image: np.ndarray, boxes: np.ndarray, enlarge: float, samples: i
             for step_x in range(count):
                 dx = ((step_x + 0.5) / count - 0.5) * enlarge * boxes[box, 2]
                 x, y = begin_x + dx * cosine, begin_y + dx * sine
-                if x < -1.0 or y < -1.0 or x > width or y > height:
+                if not (-1.0 <= x <= width and -1.0 <= y <= height):  # true of what is no number, too, which must index nothing
                     continue
                 x, y = min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
                 left, top = np.uint64(x), np.uint64(y)

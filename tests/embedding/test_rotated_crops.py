@@ -63,6 +63,11 @@ def test_compiled_and_plain_agree_on_a_part_of_an_image() -> None:
     torch.testing.assert_close(rotated_crops(image, boxes, 7), plain_rotated_crops(image, boxes, 7), atol=1e-4, rtol=0)
 
 
+def test_a_box_without_numbers_reads_nothing() -> None:
+    crops = rotated_crops(random_image(), torch.tensor([[math.nan, 3.0, 4.0, 5.0, 0.0], [5.0, 5.0, math.inf, 5.0, 0.0]]), 4)
+    assert (crops == 0).all()
+
+
 def test_a_gradient_reaches_the_image() -> None:
     image = random_image().requires_grad_()
     rotated_crops(image, torch.tensor([[8.0, 8.0, 8.0, 8.0, 0.3]]), 8).sum().backward()
