@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from measuring import machine
 from torch.utils.data import DataLoader
-from training_step import CLASSES, model_and_losses
+from training_step import CLASSES, model_and_losses, parser_of_sizes
 
 from mutdet.data.scenes.draw import draw_scene
 from mutdet.data.tiling import encode_png
@@ -91,15 +91,7 @@ def _wait(device: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--backbone", default="resnet18")
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--layers", type=int, default=3, help="of the encoder, and of the decoder")
-    parser.add_argument("--queries", type=int, default=100)
-    parser.add_argument("--tiles", type=int, default=4, help="in a batch")
-    parser.add_argument("--objects", type=int, default=12, help="on a tile")
-    parser.add_argument("--side", type=int, default=320, help="of a tile as the detector sees it")
+    parser = parser_of_sizes(__doc__, side=320)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1])
     given = parser.parse_args()

@@ -130,16 +130,22 @@ def busy_share(call: Callable[[], None]) -> float:
     return sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / seconds
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of_sizes(description: str | None, side: int) -> argparse.ArgumentParser:
+    """Options that say how large a step is: network, tiles, objects."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=3, help="of the encoder, and of the decoder")
     parser.add_argument("--queries", type=int, default=100)
-    parser.add_argument("--tiles", type=int, default=4)
-    parser.add_argument("--objects", type=int, default=12)
-    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--tiles", type=int, default=4, help="in a batch")
+    parser.add_argument("--objects", type=int, default=12, help="on a tile")
+    parser.add_argument("--side", type=int, default=side, help="of a tile as the detector sees it")
+    return parser
+
+
+def main() -> None:
+    parser = parser_of_sizes(__doc__, side=256)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     where = torch.cuda.get_device_name() if given.device == "cuda" else f"{given.threads} thread(s)"
