@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
 LOSSES = {"total": "all losses", "decoder2/class": "class, last decoder layer", "decoder2/giou": "GIoU, last decoder layer"}
-COLOURS = ["#80868f", "#e07a1f", "#2f7ed8", "#2a9d62", "#c2408a"]
+COLOURS = ["#80868f", "#e07a1f", "#2f7ed8", "#2a9d62", "#c2408a", "#1c1e21"]
 
 
 def curves(run: Path, pattern: str, loss: str) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 class CropEmbedder:
-    """Embeds boxes with a frozen backbone; batches reach across tiles, and the next tile is decoded meanwhile.
+    """Embeds boxes with a frozen backbone; batches reach across tiles; meanwhile the next crops are cut and the next tile is decoded, each in a thread.
 
     Every forward pass has exactly `batch` crops, the last one filled up with zeros: then an object's vector does not
     depend on what else is embedded, bit for bit on a CPU.
@@ -52,15 +52,22 @@ class CropEmbedder:
             yield list(keys), self._forward(torch.stack(images), keys)
 
     def _crops(self, tiles: Iterable[Row], boxes: Iterable[Row]) -> Iterator[tuple[tuple[str, int], Tensor]]:
-        settings = self._settings
+        for rows, crops in mapped_ahead(self._cut, self._parts(tiles, boxes), workers=1):
+            for row, crop in zip(rows, crops, strict=True):
+                yield (row["tile_id"], row["mask_id"]), crop
+
+    def _parts(self, tiles: Iterable[Row], boxes: Iterable[Row]) -> Iterator[tuple[list[Row], Tensor]]:
+        """At most `batch` boxes of a tile at a time, with the image of it."""
         for rows, pixels in mapped_ahead(_decoded, _joined(tiles, boxes), workers=1):
             image = pixels.to(self._device)
-            for start in range(0, len(rows), settings.batch):
-                part = rows[start : start + settings.batch]
-                numbers = [[row[name] for name in ("cx", "cy", "w", "h", "angle")] for row in part]
-                crops = rotated_crops(image, torch.tensor(numbers, dtype=torch.float32, device=self._device), settings.crop, settings.enlarge)
-                for row, crop in zip(part, crops, strict=True):
-                    yield (row["tile_id"], row["mask_id"]), crop
+            for start in range(0, len(rows), self._settings.batch):
+                yield rows[start : start + self._settings.batch], image
+
+    def _cut(self, part: tuple[list[Row], Tensor]) -> tuple[list[Row], Tensor]:
+        rows, image = part
+        numbers = [[row[name] for name in ("cx", "cy", "w", "h", "angle")] for row in rows]
+        boxes = torch.tensor(numbers, dtype=torch.float32, device=self._device)
+        return rows, rotated_crops(image, boxes, self._settings.crop, self._settings.enlarge)
 
     @torch.inference_mode()
     def _forward(self, crops: Tensor, keys: tuple[tuple[str, int], ...]) -> np.ndarray:
