@@ -64,10 +64,11 @@ def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     So that a row's result does not depend on its neighbours: BLAS takes rows at the end of a matrix in another order than those before, on some processors
     at the end of a block too. In float64 that moves a number by 1e-15 of its size, which rounding hides but for one in many millions.
     """
-    padded = np.zeros((-(-len(left) // _KERNEL_ROWS) * _KERNEL_ROWS, left.shape[1]))
-    padded[: len(left)] = left
     factor = right.astype(np.float64)
-    result = np.empty((len(padded), right.shape[1]))
-    for start in range(0, len(padded), _KERNEL_ROWS):
-        np.matmul(padded[start : start + _KERNEL_ROWS], factor, out=result[start : start + _KERNEL_ROWS])
-    return result[: len(left)]
+    block = np.empty((_KERNEL_ROWS, left.shape[1]))
+    result = np.empty((len(left), right.shape[1]))
+    for start in range(0, len(left), _KERNEL_ROWS):
+        rows = left[start : start + _KERNEL_ROWS]
+        block[: len(rows)], block[len(rows) :] = rows, 0.0
+        result[start : start + _KERNEL_ROWS] = (block @ factor)[: len(rows)]
+    return result
