@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 class CropEmbedder:
-    """Embeds boxes with a frozen backbone; batches reach across tiles; meanwhile the next crops are cut and the next tile is decoded, each in a thread.
+    """Embeds boxes with a frozen backbone in batches that reach across tiles; meanwhile the next tile is decoded and, on a CPU, the next crops are cut.
 
     Every forward pass has exactly `batch` crops, the last one filled up with zeros: then an object's vector does not
     depend on what else is embedded, bit for bit on a CPU.
@@ -52,7 +52,10 @@ class CropEmbedder:
             yield list(keys), self._forward(torch.stack(images), keys)
 
     def _crops(self, tiles: Iterable[Row], boxes: Iterable[Row]) -> Iterator[tuple[tuple[str, int], Tensor]]:
-        for rows, crops in mapped_ahead(self._cut, self._parts(tiles, boxes), workers=1):
+        parts = self._parts(tiles, boxes)
+        # A card works while this process goes on; a CPU needs a thread for that.
+        cut = mapped_ahead(self._cut, parts, workers=1) if self._device.type == "cpu" else map(self._cut, parts)
+        for rows, crops in cut:
             for row, crop in zip(rows, crops, strict=True):
                 yield (row["tile_id"], row["mask_id"]), crop
 
