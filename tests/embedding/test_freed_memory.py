@@ -22,16 +22,16 @@ def faults():
 step()
 print(faults())
 keep_freed_memory()
-step()
+for _ in range(3):  # until the heap has a place for each tensor between small pieces
+    step()
 print(faults())
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-def test_a_second_step_finds_the_memory_of_the_first():
+def test_a_step_finds_the_memory_of_those_before_it():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     given_back, kept = map(int, done.stdout.split())
     # 160 MB: 40,000 pages of 4 KiB, or 80 of 2 MiB.
     assert given_back >= 80
-    # Small pieces that lie between may leave one tensor of the ten without a place.
-    assert kept < given_back / 5
+    assert kept < given_back / 10
