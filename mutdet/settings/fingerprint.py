@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 REGISTRIES = "mutdet.settings.registries"
@@ -17,7 +18,7 @@ def code_fingerprint(modules: Iterable[str]) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(import_closure(modules)):
-        digest.update(f"{name}\n{_meaning(_source(name))}\n".encode())
+        digest.update(f"{name}\n{_read(_source(name)).meaning}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -30,7 +31,7 @@ def import_closure(modules: Iterable[str]) -> set[str]:
         if name in found or name == REGISTRIES:
             continue
         found.add(name)
-        waiting.extend(_imports(_source(name)))
+        waiting.extend(_read(_source(name)).imports)
     return found
 
 
@@ -39,25 +40,27 @@ def _source(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+class _Module(NamedTuple):
+    """What a module is to fingerprints: names of the package's modules that it imports, and its code without texts."""
+
+    imports: tuple[str, ...]
+    meaning: str
 
 
 @cache
-def _imports(path: Path) -> tuple[str, ...]:
+def _read(path: Path) -> _Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return _Module(_imports(tree), ast.dump(_WithoutTexts().visit(tree), include_attributes=False))
+
+
+def _imports(tree: ast.Module) -> tuple[str, ...]:
     names: list[str] = []
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return tuple(name for name in names if name.split(".")[0] == "mutdet" and _source(name).is_file())
-
-
-@cache
-def _meaning(path: Path) -> str:
-    return ast.dump(_WithoutTexts().visit(ast.parse(ast.unparse(_tree(path)))), include_attributes=False)
 
 
 class _WithoutTexts(ast.NodeTransformer):

@@ -27,8 +27,7 @@ def package(tmp_path, monkeypatch):
 
 
 def of_stage():
-    for cached in (fingerprint._tree, fingerprint._imports, fingerprint._meaning):
-        cached.cache_clear()
+    fingerprint._read.cache_clear()
     return fingerprint.code_fingerprint(["mutdet.stage"])
 
 
