@@ -36,7 +36,10 @@ def stacked_samples(values: Tensor, shapes: Shapes, locations: Tensor, weights: 
 
 
 def gathered_corners(values: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """The naive way: fetch the four corners of every sample, then weigh them."""
+    """The naive way: fetch the four corners of every sample, then weigh them.
+
+    The gradient of a place that lies on a cell's border is that of another neighbouring cell here: either is right, so a single one may differ.
+    """
     batch, _, heads, channels = values.shape
     total = values.new_zeros(batch, locations.shape[1], heads, channels)
     start = 0
