@@ -1,6 +1,6 @@
 """What two-stage deformable detectors of rotated boxes share: everything but how an angle is expressed, where queries look, and denoising."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -160,17 +160,27 @@ class TwoStageDetr(nn.Module):
             sizes: [B, 2] as `Encoded.sizes`.
             prefix: beginning of the names.
         """
-        with full_precision(self.query_content.device):
-            return self._losses(proposals, decoded, denoising, self._collect(targets, sizes), prefix)
+        return self.losses_together({prefix: (proposals, decoded)}, denoising, targets, sizes)[prefix]
 
-    def _losses(self, proposals: Proposals, decoded: Decoded, denoising: DenoisingQueries | None, objects: BatchTargets, prefix: str) -> DetectionLosses:
-        tokens = Predictions(proposals.objectness[None, ..., None], proposals.boxes[None], proposals.angle_logits[None], proposals.valid)
-        matched = matched_losses(tokens, decoded.matching, objects, self.settings)
-        values = dict(matched.losses)
-        if denoising is not None and decoded.denoising is not None:
-            values |= denoising_losses(decoded.denoising, denoising, objects, self.settings)
-        named = {prefix + name: value for name, value in values.items()}
-        return DetectionLosses(named, matched.encoder, matched.decoder, denoising.positives if denoising is not None else None)
+    def losses_together(
+        self, passes: Mapping[str, tuple[Proposals, Decoded]], denoising: DenoisingQueries | None, targets: Sequence[Targets], sizes: Tensor
+    ) -> dict[str, DetectionLosses]:
+        """`losses` of several passes of the same images and denoising queries, matched together: prefix of the names -> (proposals, decoded)."""
+        with full_precision(self.query_content.device):
+            objects = self._collect(targets, sizes)
+            parts = [(_tokens(proposals), decoded.matching) for proposals, decoded in passes.values()]
+            matched = matched_losses(parts, objects, self.settings)
+            noised = [self._denoising_losses(decoded, denoising, objects) for _, decoded in passes.values()]
+        positives = None if denoising is None else denoising.positives
+        return {
+            prefix: DetectionLosses({prefix + name: value for name, value in (one.losses | more).items()}, one.encoder, one.decoder, positives)
+            for prefix, one, more in zip(passes, matched, noised, strict=True)
+        }
+
+    def _denoising_losses(self, decoded: Decoded, denoising: DenoisingQueries | None, objects: BatchTargets) -> dict[str, Tensor]:
+        if denoising is None or decoded.denoising is None:
+            return {}
+        return denoising_losses(decoded.denoising, denoising, objects, self.settings)
 
     def train_pass(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> TrainingPass:
         """Supervised step on targets; arguments as for `encode` and `denoise`."""
@@ -226,3 +236,8 @@ class TwoStageDetr(nn.Module):
 
 def _memory(encoded: Encoded) -> Memory:
     return Memory(encoded.memory, encoded.padding_mask, encoded.levels)
+
+
+def _tokens(proposals: Proposals) -> Predictions:
+    """What all tokens predict, one layer."""
+    return Predictions(proposals.objectness[None, ..., None], proposals.boxes[None], proposals.angle_logits[None], proposals.valid)

@@ -1,5 +1,6 @@
 """The losses of each part of the detector: matching, then `layer_losses`, then a name for every scalar."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,22 +25,27 @@ class Matched:
     decoder: list[Matches]
 
 
-def matched_losses(proposals: Predictions, outputs: LayerOutputs, targets: BatchTargets, settings: DetectorSettings) -> Matched:
+def matched_losses(passes: Sequence[tuple[Predictions, LayerOutputs]], targets: BatchTargets, settings: DetectorSettings) -> list[Matched]:
     """Losses of the proposals of all K tokens, every object counting as the one class, and of the matching queries of every layer, each matched anew.
 
+    Passes of a batch through the detector are matched together, so that a GPU waits once for all of them.
+
     Args:
-        proposals: one layer, logits [1, B, K, 1]; tokens that are not `counted` neither match nor count.
-        outputs: of the decoder.
+        passes: of each the proposals, one layer, logits [1, B, K, 1], whose tokens that are not `counted` neither match nor count; and the decoder's output.
         targets: objects of the batch.
         settings: cost and loss weights.
     """
     objects = replace(targets, labels=torch.zeros_like(targets.labels))
-    predictions = Predictions(outputs.logits, outputs.boxes, outputs.angle_logits)
-    tables = [_costs(proposals, objects, settings), _costs(predictions, targets, settings)]
-    encoder, decoder = match(tables, targets)
-    of_proposals = layer_losses(proposals, encoder, objects, settings)
-    losses = {f"encoder/{term}": value[0] for term, value in of_proposals.items()}
-    return Matched(losses | _name_layers("decoder", layer_losses(predictions, decoder, targets, settings)), encoder[0], decoder)
+    queries = [Predictions(outputs.logits, outputs.boxes, outputs.angle_logits) for _, outputs in passes]
+    tables = [_costs(proposals, objects, settings) for proposals, _ in passes] + [_costs(predictions, targets, settings) for predictions in queries]
+    matches = match(tables, targets)
+    pairs = zip(matches[: len(passes)], matches[len(passes) :], strict=True)
+    found = []
+    for (proposals, _), predictions, (encoder, decoder) in zip(passes, queries, pairs, strict=True):
+        of_proposals = layer_losses(proposals, encoder, objects, settings)
+        losses = {f"encoder/{term}": value[0] for term, value in of_proposals.items()}
+        found.append(Matched(losses | _name_layers("decoder", layer_losses(predictions, decoder, targets, settings)), encoder[0], decoder))
+    return found
 
 
 def _costs(predictions: Predictions, targets: BatchTargets, settings: DetectorSettings) -> Tensor:

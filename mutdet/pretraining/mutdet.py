@@ -73,19 +73,23 @@ class MutDet(PretrainingMethod):
         embedded = self.token_embedding(enhanced.tokens) if self._settings.align_encoder else None
         scores = None if embedded is None else self._proposal_scores(enhanced.tokens, embedded, enhanced.objects, objects)
         main = self.enhancement.branch
-        branches = {main: self._branch(main, enhanced.encoded, enhanced.tokens, scores, batch)}
+        passes = {main: self._pass(enhanced.encoded, enhanced.tokens, scores, batch)}
         if self._settings.siamese:
-            branches["auxiliary"] = self._branch("auxiliary", encoded, self.detector.project_memory(encoded), None, batch)
+            passes["auxiliary"] = self._pass(encoded, self.detector.project_memory(encoded), None, batch)
+        branches = self._branches(passes, batch)
         terms = {name: value for branch in branches.values() for name, value in branch.detection.values.items()}
         if embedded is not None:
             terms[f"{main}/align_encoder"] = self._token_alignment(embedded, branches[main], enhanced.objects)
         terms |= self._state_alignment(branches, enhanced.objects)
         return terms | {name: weight * term(self.detector, batch, branches[main]) for name, (weight, term) in self._distillations.items()}
 
-    def _branch(self, name: str, encoded: Encoded, tokens: Tensor, scores: Tensor | None, batch: _Batch) -> _Branch:
+    def _pass(self, encoded: Encoded, tokens: Tensor, scores: Tensor | None, batch: _Batch) -> tuple[Proposals, Decoded]:
         proposals = self.detector.propose(encoded, tokens, scores)
-        decoded = self.detector.decode(encoded, proposals, batch.denoising)
-        return _Branch(proposals, decoded, self.detector.losses(proposals, decoded, batch.denoising, batch.objects, batch.sizes, f"{name}/"))
+        return proposals, self.detector.decode(encoded, proposals, batch.denoising)
+
+    def _branches(self, passes: Mapping[str, tuple[Proposals, Decoded]], batch: _Batch) -> dict[str, _Branch]:
+        losses = self.detector.losses_together({f"{name}/": part for name, part in passes.items()}, batch.denoising, batch.objects, batch.sizes)
+        return {name: _Branch(*part, losses[f"{name}/"]) for name, part in passes.items()}
 
     @torch.no_grad()
     def _proposal_scores(self, features: Tensor, embedded: Tensor, embeddings: Tensor, targets: Sequence[Targets]) -> Tensor:

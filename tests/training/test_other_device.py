@@ -137,12 +137,12 @@ def test_a_step_waits_for_its_matches_and_its_log(drawn, detector, tmp_path, mon
     with other_device():
         for module in map(importlib.import_module, MODULES):
             monkeypatch.setattr(module, "prepare_device", lambda runtime: OTHER)
-        # MutDet matches in two branches.
-        for run, matchings in ((pretraining, 2), (fine_tuning, 1)):
+        # MutDet's two branches are matched together.
+        for run in (pretraining, fine_tuning):
             waits = waits_of_a_step(run)
-            assert sum("matcher.py" in place for place in waits) == matchings
+            assert sum("matcher.py" in place for place in waits) == 1
             assert sum("loop.py" in place for place in waits) == 1
-            assert len(waits) == matchings + 1, waits
+            assert len(waits) == 2, waits
 
 
 def test_detection(both, drawn, detector):
