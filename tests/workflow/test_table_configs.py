@@ -34,6 +34,17 @@ def test_tables_can_be_planned(project, path):
     assert planned["codebook"] == len(config["codebook"])
 
 
+def test_the_diagnosis_shares_all_but_its_boxes(project):
+    path = REPOSITORY / "config/tables/hrsc.yaml"
+    stand_in(project.folder, "hrsc", yaml.safe_load(path.read_text())["datasets"]["hrsc"])
+    over = ["--configfile", "config/tables/hrsc.yaml", "config/diagnosis/hrsc_label_boxes.yaml"]
+    planned = project.planned(*over, "--", "results/tables_hrsc/tables/label_boxes.parquet")
+    assert planned["pretrain"] == 3
+    assert planned["finetune"] == 12
+    assert planned["masks"] == planned["boxes"] == planned["embed"] == 2
+    assert planned["codebook"] == planned["backbone"] == 1
+
+
 def test_one_more_row_reruns_nothing_else(project):
     path = REPOSITORY / "config/tables/hrsc.yaml"
     stand_in(project.folder, "hrsc", yaml.safe_load(path.read_text())["datasets"]["hrsc"])
