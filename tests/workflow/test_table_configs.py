@@ -42,7 +42,7 @@ def test_the_diagnosis_shares_all_but_its_boxes(project):
     assert planned["pretrain"] == 3
     assert planned["finetune"] == 12
     assert planned["masks"] == planned["boxes"] == planned["embed"] == 2
-    assert planned["codebook"] == planned["backbone"] == 1
+    assert planned["codebook"] == planned["backbone_train"] == 1
 
 
 def test_one_more_row_reruns_nothing_else(project):
