@@ -85,3 +85,17 @@ def new_project(folder: Path) -> Project:
     subprocess.run(draw, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, check=True, capture_output=True)
     save_file({name: tensor for name, tensor in resnet18().state_dict().items() if not name.startswith("fc.")}, folder / "data" / "backbone.safetensors")
     return Project(folder)
+
+
+def stand_in(folder: Path, name: str, dataset: dict) -> None:
+    """Empty files of the names that a data set would have, five images in each split: a dry run opens none."""
+    suffix = {"dota": "txt", "dior_r": "xml"}[dataset.get("format", "dota")]
+    places = [(dataset["images"], "png"), *([(dataset["labels"], suffix)] if "labels" in dataset else [])]
+    for split, members in dataset["splits"].items():
+        ids = [f"{name}_{split}{number}" for number in range(5)]
+        for place, kind in places:
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            for image in ids:
+                (folder / place / f"{image}.{kind}").touch()
+        if members != "all":
+            (folder / members).write_text("\n".join(ids) + "\n")

@@ -3,11 +3,10 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
-from workflow_project import PARTS, REPOSITORY, Project, new_project
+from workflow_project import PARTS, REPOSITORY, Project, new_project, stand_in
 
 pytestmark = [pytest.mark.workflow]
 
@@ -77,28 +76,17 @@ def test_lint_is_clean(project):
     assert project.snakemake("--lint", check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["dota_r50", "dior_r_r50"])
+@pytest.mark.parametrize("name", ["dota_r50", "dior_r_r50", "rsdet4_swin_t"])
 def test_paper_configs_pass_the_schema_and_a_dry_run(tmp_path, finished, name):
     for part in PARTS:
         (tmp_path / part).symlink_to(finished.folder / part)
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
     config = yaml.safe_load((tmp_path / f"config/{name}.yaml").read_text())
-    stand_in(tmp_path, next(iter(config["datasets"].values())))
+    for data, dataset in config["datasets"].items():
+        stand_in(tmp_path, data, dataset)
     planned = Project(tmp_path).planned("--configfile", f"config/{name}.yaml")
-    assert planned["masks"] == config["shards"]
+    assert planned["masks"] == config["shards"] * len(config["datasets"])
     assert planned["finetune"] == len(config["finetune"])
-
-
-def stand_in(folder: Path, dataset: dict) -> None:
-    """Empty files of the names that a data set would have: a dry run opens none."""
-    suffix = {"dota": "txt", "dior_r": "xml"}[dataset["format"]]
-    for split, number in (("train", 20), ("val", 5)):
-        names = [f"{split}{i}" for i in range(number)]
-        for place, kind in ((dataset["images"], "png"), (dataset["labels"], suffix)):
-            (folder / place).mkdir(parents=True, exist_ok=True)
-            for image in names:
-                (folder / place / f"{image}.{kind}").touch()
-        (folder / dataset["splits"][split]).write_text("\n".join(names) + "\n")
 
 
 def test_schema_and_settings_reference_are_current():

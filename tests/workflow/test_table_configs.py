@@ -1,10 +1,8 @@
 """Every config of a table passes the schema and a dry run, on empty files of the names that the data would have."""
 
-from pathlib import Path
-
 import pytest
 import yaml
-from workflow_project import PARTS, REPOSITORY, Project
+from workflow_project import PARTS, REPOSITORY, Project, stand_in
 
 pytestmark = [pytest.mark.workflow]
 CONFIGS = sorted((REPOSITORY / "config" / "tables").glob("*.yaml"))
@@ -54,16 +52,3 @@ def test_one_more_row_reruns_nothing_else(project):
     assert more["codebook"] == first["codebook"] == 1
     assert more["pretrain"] - first["pretrain"] == 2
     assert more["finetune"] - first["finetune"] == 8
-
-
-def stand_in(folder: Path, name: str, dataset: dict) -> None:
-    """Empty files: a dry run opens none."""
-    suffix = {"dota": "txt", "dior_r": "xml"}[dataset["format"]]
-    places = [(dataset["images"], "png"), *([(dataset["labels"], suffix)] if "labels" in dataset else [])]
-    for split, members in dataset["splits"].items():
-        ids = [f"{name}_{split}{number}" for number in range(5)]
-        for place, kind in places:
-            (folder / place).mkdir(parents=True, exist_ok=True)
-            for image in ids:
-                (folder / place / f"{image}.{kind}").touch()
-        (folder / members).write_text("\n".join(ids) + "\n")
