@@ -32,11 +32,12 @@ def test_tables_can_be_planned(project, path):
     assert planned["codebook"] == len(config["codebook"])
 
 
-def test_the_diagnosis_shares_all_but_its_boxes(project):
+@pytest.mark.parametrize("name", ["label_boxes", "long_pretraining"])
+def test_diagnoses_share_all_but_what_they_change(project, name):
     path = REPOSITORY / "config/tables/hrsc.yaml"
     stand_in(project.folder, "hrsc", yaml.safe_load(path.read_text())["datasets"]["hrsc"])
-    over = ["--configfile", "config/tables/hrsc.yaml", "config/diagnosis/hrsc_label_boxes.yaml"]
-    planned = project.planned(*over, "--", "results/tables_hrsc/tables/label_boxes.parquet")
+    over = ["--configfile", "config/tables/hrsc.yaml", f"config/diagnosis/hrsc_{name}.yaml"]
+    planned = project.planned(*over, "--", f"results/tables_hrsc/tables/{name}.parquet")
     assert planned["pretrain"] == 3
     assert planned["finetune"] == 12
     assert planned["masks"] == planned["boxes"] == planned["embed"] == 2
