@@ -1,6 +1,7 @@
 """What keeps detections from being right: class-agnostic recall of an experiment if its boxes had the object's own centre, sides or angle.
 
-Every box is tried on every object of its image, so a corrected part is the best that could be hoped for, not what a better detector would reach.
+A box is tried on an object only if its centre lies no farther from the object's than half its longer side; all such boxes are tried,
+so a corrected part is the best that could be hoped for, not what a better detector would reach.
 
 python benchmarks/detection_errors.py --run results/tables_hrsc --dataset hrsc --experiment detreg-10-s0 --experiment mutdet-10-s0
 """
@@ -15,16 +16,8 @@ from mutdet.geometry.iou import rotated_iou
 from mutdet.geometry.rotated_boxes import as_boxes, from_polygons, to_le90
 from mutdet.tables.read import iterate_rows
 
-CORRECTIONS: dict[str, list[int]] = {
-    "nothing": [],
-    "angle": [4],
-    "centre": [0, 1],
-    "sides": [2, 3],
-    "sides and angle": [2, 3, 4],
-    "centre and angle": [0, 1, 4],
-}
-"""Name -> columns of (cx, cy, w, h, angle) that are taken from the object."""
 BOX = ["cx", "cy", "w", "h", "angle"]
+CORRECTIONS = ("nothing", "angle", "centre along", "centre across", "centre", "sides")
 
 
 def objects_of_split(partition: Path, split: str) -> dict[str, np.ndarray]:
@@ -45,11 +38,30 @@ def best_detections(path: Path, count: int) -> dict[str, np.ndarray]:
     return {image_id: np.array(sorted(rows, reverse=True)[:count])[:, 1:] for image_id, rows in found.items()}
 
 
-def is_found(detections: np.ndarray, item: np.ndarray, columns: list[int], iou: float) -> bool:
-    """Whether some detection [D, 5] overlaps the object [5] enough once it has these columns of the object."""
-    corrected = detections.copy()
-    corrected[:, columns] = item[columns]
-    return bool(rotated_iou(to_le90(corrected), as_boxes(item)).max(initial=0.0) >= iou)
+def near(detections: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Those of the detections [D, 5] whose centre lies no farther from the object's [5] than half its longer side."""
+    return detections[np.hypot(*(detections[:, :2] - item[:2]).T) <= item[2] / 2]
+
+
+def corrected(detections: np.ndarray, item: np.ndarray, part: str) -> np.ndarray:
+    """[D, 5] the detections with a part that is the object's own; along and across are meant as the object lies."""
+    changed = detections.copy()
+    axis = np.array([np.cos(item[4]), np.sin(item[4])])
+    along = (detections[:, :2] - item[:2]) @ axis[:, None] * axis
+    if part in ("centre along", "centre"):
+        changed[:, :2] -= along
+    if part in ("centre across", "centre"):
+        changed[:, :2] -= detections[:, :2] - item[:2] - along
+    if part == "angle":
+        changed[:, 4] = item[4]
+    if part == "sides":
+        changed[:, 2:4] = item[2:4]
+    return to_le90(changed)
+
+
+def is_found(detections: np.ndarray, item: np.ndarray, part: str, iou: float) -> bool:
+    """Whether some near detection overlaps the object enough once a part of it is the object's own."""
+    return bool(rotated_iou(corrected(near(detections, item), item, part), as_boxes(item)).max(initial=0.0) >= iou)
 
 
 def main() -> None:
@@ -69,9 +81,9 @@ def main() -> None:
     for experiment in arguments.experiment:
         detections = best_detections(arguments.run / "detect" / experiment / "detections.parquet", 100)
         shares = []
-        for columns in CORRECTIONS.values():
+        for part in CORRECTIONS:
             pairs = ((detections.get(image_id, np.zeros((0, 5))), item) for image_id, items in objects.items() for item in items)
-            shares.append(sum(is_found(found, item, columns, arguments.iou) for found, item in pairs) / len(boxes))
+            shares.append(sum(is_found(found, item, part, arguments.iou) for found, item in pairs) / len(boxes))
         print(f"{experiment:24s}" + "".join(f"{share:18.3f}" for share in shares))
 
 
