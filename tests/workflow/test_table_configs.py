@@ -32,16 +32,17 @@ def test_tables_can_be_planned(project, path):
     assert planned["codebook"] == len(config["codebook"])
 
 
-@pytest.mark.parametrize("name", ["label_boxes", "long_pretraining"])
-def test_diagnoses_share_all_but_what_they_change(project, name):
+@pytest.mark.parametrize(("name", "pretrainings", "finetunings", "codebooks"), [("label_boxes", 3, 12, 1), ("long_pretraining", 3, 12, 1), ("parts", 5, 20, 2)])
+def test_diagnoses_share_all_but_what_they_change(project, name, pretrainings, finetunings, codebooks):
     path = REPOSITORY / "config/tables/hrsc.yaml"
     stand_in(project.folder, "hrsc", yaml.safe_load(path.read_text())["datasets"]["hrsc"])
     over = ["--configfile", "config/tables/hrsc.yaml", f"config/diagnosis/hrsc_{name}.yaml"]
     planned = project.planned(*over, "--", f"results/tables_hrsc/tables/{name}.parquet")
-    assert planned["pretrain"] == 3
-    assert planned["finetune"] == 12
+    assert planned["pretrain"] == pretrainings
+    assert planned["finetune"] == finetunings
     assert planned["masks"] == planned["boxes"] == planned["embed"] == 2
-    assert planned["codebook"] == planned["backbone_train"] == 1
+    assert planned["codebook"] == codebooks
+    assert planned["backbone_train"] == 1
 
 
 def test_one_more_row_reruns_nothing_else(project):
