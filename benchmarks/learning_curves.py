@@ -1,6 +1,7 @@
 """Loss of fine-tunings over their steps, one curve for each arm with a band of one deviation over its seeds, as SVG.
 
 python benchmarks/learning_curves.py --run results/tables_hrsc --arm none='none-10-s*' --arm mutdet='mutdet-10-s*' --output docs/learning_curves_hrsc.svg
+Other losses of log.parquet than the usual three: --loss encoder/giou='GIoU, encoder' --loss denoising2/giou='GIoU, denoising'
 """
 
 import argparse
@@ -29,11 +30,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--arm", action="append", required=True, help="NAME=PATTERN of variants of finetune; repeat it")
+    parser.add_argument("--loss", action="append", default=[], help="NAME=TITLE of a panel; repeat it")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "mutdet", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-    figure = Figure(figsize=(9.0, 2.8), layout="constrained")
-    for axes, (loss, title) in zip(figure.subplots(1, len(LOSSES)), LOSSES.items(), strict=True):
+    losses = dict(one.split("=", 1) for one in given.loss) or LOSSES
+    figure = Figure(figsize=(3.0 * len(losses), 2.8), layout="constrained")
+    for axes, (loss, title) in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses.items(), strict=True):
         for colour, arm in zip(cycle(COLOURS), given.arm, strict=False):
             name, pattern = arm.split("=", 1)
             steps, values = curves(given.run, pattern, loss)
