@@ -44,7 +44,7 @@ def unseen(model: ArsDetr) -> dict[str, float]:
 def test_noise_is_taken_away_and_proposals_get_better():
     torch.manual_seed(0)
     model = ArsDetr(SETTINGS, 1)
-    reestimate_batch_norm(model.backbone, [drawn_batch(STEPS + number)[0] for number in range(4)])
+    reestimate_batch_norm(model.backbone, [drawn_batch(STEPS + 4 + number)[0] for number in range(4)])
     model.train_backbone("nothing")
     before = unseen(model)
     optimiser = make_optimiser(model, model.slow_parameters(), TrainingSettings(learning_rate=4e-4))
@@ -55,6 +55,6 @@ def test_noise_is_taken_away_and_proposals_get_better():
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
         optimiser.step()
     after = unseen(model)
-    # Untrained, boxes stay as they are, so `before` is the loss of the noise itself; 0.69 of it was left when this was written.
+    # Untrained, boxes stay as they are, so `before` is the loss of the noise itself; 0.68 of it was left when this was written.
     assert after["denoising2/giou"] < 0.8 * before["denoising2/giou"]
     assert after["decoder2/giou"] < after["encoder/giou"]
