@@ -87,7 +87,7 @@ class AutomaticMasks:
             stable = stability >= self._settings.stability_score_thresh
             logits, stability, rows, kinds = logits[stable], stability[stable], rows[stable], kinds[stable]
         masks = logits > self._sam.mask_threshold
-        boxes = batched_mask_to_box(masks)
+        boxes = batched_mask_to_box(masks).long()  # of no masks it makes float32, which `joined` would spread to the boxes of other chunks
         found = Candidates(decoded.predicted_iou[rows, kinds].float(), stability, boxes, points[rows.cpu()], packed(masks))
         if crop.size == size:
             return found

@@ -98,6 +98,14 @@ def test_no_mask_passes(tiny_vit_sam, make_tile):
     assert masks_of(AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), settings), make_tile(64, 64, 0), "t") == []
 
 
+def test_prompts_without_a_stable_mask_beside_others(trained_sam, scene):
+    settings = {"points_per_side": 5, "points_per_batch": 1, "pred_iou_thresh": 0.05, "stability_score_thresh": 0.9}
+    ours = masks_of(AutomaticMasks(trained_sam, StockDecoder(trained_sam), SamSettings(**settings)), scene, "t")
+    assert our_records(ours) == {record for record in stock_records(trained_sam, scene, **settings) if record[2]}
+    passing = masks_of(AutomaticMasks(trained_sam, StockDecoder(trained_sam), SamSettings(**{**settings, "stability_score_thresh": 0.0})), scene, "t")
+    assert 0 < len({mask.point for mask in ours}) < len({mask.point for mask in passing})
+
+
 def test_max_masks_keeps_the_highest_predicted_iou(tiny_vit_sam, make_tile):
     image = make_tile(128, 128, 9)
     every = masks_of(AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), SamSettings(**LOOSE)), image, "t")
