@@ -28,8 +28,8 @@ def test_tables_can_be_planned(project, path):
     assert planned["finetune"] == planned["evaluate"] == len(wanted)
     assert planned["pretrain"] == len(used)
     assert planned["tables_fill"] == len(config["tables"])
-    assert planned["masks"] == 2 * len(config["masks"])
-    assert planned["codebook"] == len(config["codebook"])
+    assert planned["masks"] == 2 * len(config.get("masks", ()))
+    assert planned["codebook"] == len(config.get("codebook", ()))
 
 
 @pytest.mark.parametrize(("name", "pretrainings", "finetunings", "codebooks"), [("label_boxes", 3, 12, 1), ("long_pretraining", 3, 12, 1), ("parts", 5, 20, 2)])
