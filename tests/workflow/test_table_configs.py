@@ -32,12 +32,22 @@ def test_tables_can_be_planned(project, path):
     assert planned["codebook"] == len(config.get("codebook", ()))
 
 
-@pytest.mark.parametrize(("name", "pretrainings", "finetunings", "codebooks"), [("label_boxes", 3, 12, 1), ("long_pretraining", 3, 12, 1), ("parts", 5, 20, 2)])
-def test_diagnoses_share_all_but_what_they_change(project, name, pretrainings, finetunings, codebooks):
-    path = REPOSITORY / "config/tables/hrsc.yaml"
-    stand_in(project.folder, "hrsc", yaml.safe_load(path.read_text())["datasets"]["hrsc"])
-    over = ["--configfile", "config/tables/hrsc.yaml", f"config/diagnosis/hrsc_{name}.yaml"]
-    planned = project.planned(*over, "--", f"results/tables_hrsc/tables/{name}.parquet")
+DIAGNOSES = [
+    ("hrsc", "label_boxes", 3, 12, 1),
+    ("hrsc", "long_pretraining", 3, 12, 1),
+    ("hrsc", "parts", 5, 20, 2),
+    ("hituav_close", "long_pretraining", 3, 12, 1),
+    ("hituav_close", "parts", 5, 20, 2),
+]
+
+
+@pytest.mark.parametrize(("table", "name", "pretrainings", "finetunings", "codebooks"), DIAGNOSES)
+def test_diagnoses_share_all_but_what_they_change(project, table, name, pretrainings, finetunings, codebooks):
+    path = REPOSITORY / f"config/tables/{table}.yaml"
+    for dataset, settings in yaml.safe_load(path.read_text())["datasets"].items():
+        stand_in(project.folder, dataset, settings)
+    over = ["--configfile", f"config/tables/{table}.yaml", f"config/diagnosis/{table}_{name}.yaml"]
+    planned = project.planned(*over, "--", f"results/tables_{table}/tables/{name}.parquet")
     assert planned["pretrain"] == pretrainings
     assert planned["finetune"] == finetunings
     assert planned["masks"] == planned["boxes"] == planned["embed"] == 2
