@@ -1,0 +1,52 @@
+"""Tables of experiments as a picture: recall before and after fine-tuning and AP50 of every arm, one row of panels for each table, as SVG.
+
+python benchmarks/comparison_figure.py --table ships=docs/results/tables/hrsc_ten_percent.csv --table thermal=docs/results/tables/hituav_close_first.csv --output docs/results/figures/ten_percent.svg
+
+Reads the CSV files that stage `tables` writes; bars are one deviation over fine-tuning seeds to either side.
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pyarrow import csv
+
+ARMS = ["none", "updetr", "aligndet", "detreg", "mutdet"]
+PANELS = [("recall before fine-tuning", "recall_50", False), ("recall after", "recall_50", True), ("AP50 (area), percent", "area_ap50", True)]
+
+
+def draw(axes: Axes, rows: list[dict], column: str) -> None:
+    """Means and deviations of a column, one line for each arm that the rows hold."""
+    found = {row["pretrain"]: row for row in rows}
+    arms = [arm for arm in ARMS if arm in found]
+    scale = 100.0 if column.endswith("ap50") else 1.0
+    means = [scale * found[arm][column] for arm in arms]
+    spreads = [scale * (found[arm].get(f"{column}_spread") or 0.0) for arm in arms]
+    axes.errorbar(means, range(len(arms)), xerr=spreads, fmt="o", color="#2f7ed8", ecolor="#80868f", capsize=3, markersize=5)
+    axes.set_yticks(range(len(arms)), arms)
+    axes.set_ylim(-0.6, len(arms) - 0.4)
+    axes.set_xlim(left=0.0)
+    axes.grid(axis="x", linewidth=0.4, alpha=0.6)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", action="append", required=True, help="TITLE=CSV; repeat it")
+    parser.add_argument("--output", type=Path, required=True)
+    given = parser.parse_args()
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "mutdet", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    figure = Figure(figsize=(9.0, 1.9 * len(given.table)), layout="constrained")
+    for line, table in zip(figure.subplots(len(given.table), len(PANELS), squeeze=False), given.table, strict=True):
+        title, path = table.split("=", 1)
+        rows = csv.read_csv(path).to_pylist()
+        for axes, (what, column, tuned) in zip(line, PANELS, strict=True):
+            draw(axes, [row for row in rows if (row["epochs"] != 0) == tuned], column)
+            axes.set_title(f"{title}: {what}")
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(given.output, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
