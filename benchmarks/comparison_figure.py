@@ -1,6 +1,7 @@
 """Tables of experiments as a picture: recall before and after fine-tuning and AP50 of every arm, one row of panels for each table, as SVG.
 
-python benchmarks/comparison_figure.py --table ships=docs/results/tables/hrsc_ten_percent.csv --table thermal=docs/results/tables/hituav_close_first.csv --output docs/results/figures/ten_percent.svg
+cd docs/results; python ../../benchmarks/comparison_figure.py --table ships=tables/hrsc_ten_percent.csv --table thermal=tables/hituav_close_first.csv \\
+    --output figures/ten_percent.svg
 
 Reads the CSV files that stage `tables` writes; bars are one deviation over fine-tuning seeds to either side.
 """

@@ -1,6 +1,6 @@
 """Loss of fine-tunings over their steps, one curve for each arm with a band of one deviation over its seeds, as SVG.
 
-python benchmarks/learning_curves.py --run results/tables_hrsc --arm none='none-10-s*' --arm mutdet='mutdet-10-s*' --output docs/results/figures/learning_curves_hrsc.svg
+python benchmarks/learning_curves.py --run results/tables_hrsc --arm none='none-10-s*' --arm mutdet='mutdet-10-s*' --output hrsc.svg
 Other losses of log.parquet than the usual three: --loss encoder/giou='GIoU, encoder' --loss denoising2/giou='GIoU, denoising'
 """
 
