@@ -37,7 +37,7 @@ DIAGNOSES = [
     ("hrsc", "long_pretraining", 3, 12, 1),
     ("hrsc", "parts", 5, 20, 2),
     ("hituav_close", "long_pretraining", 3, 12, 1),
-    ("hituav_close", "parts", 5, 20, 2),
+    ("hituav_close", "parts", 6, 24, 2),
     ("hituav_close", "pretraining_seeds", 9, 16, 1),
 ]
 
