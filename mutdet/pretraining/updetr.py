@@ -87,7 +87,7 @@ def random_patches(sizes: Tensor, settings: UpDetrPretrainSettings, generators: 
     seeds = [int(torch.randint(2**62, (), generator=generator)) for generator in generators]
     found = []
     for seed, (height, width) in zip(seeds, sizes.tolist(), strict=True):
-        sides = (settings.shortest_side, max(settings.shortest_side, min(height, width) - settings.shortest_side))
-        boxes = random_boxes(settings.patches, width, height, sides, np.random.default_rng(seed))
+        longest = settings.longest_side or max(settings.shortest_side, min(height, width) - settings.shortest_side)
+        boxes = random_boxes(settings.patches, width, height, (settings.shortest_side, longest), np.random.default_rng(seed))
         found.append(Targets(torch.from_numpy(boxes).to(device), torch.zeros(settings.patches, dtype=torch.int64, device=device)))
     return found

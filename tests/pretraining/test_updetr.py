@@ -134,3 +134,16 @@ def test_shortest_side_bounds_the_longest():
     settings = UpDetrPretrainSettings(architecture=TINY, patches=12, shortest_side=40.0)
     (patches,) = random_patches(torch.tensor([[SIDE, SIDE]]), settings, generators(1), torch.device("cpu"))
     assert patches.boxes[:, 2].max() <= SIDE - 40.0 + 1e-3
+
+
+def test_sides_of_patches_lie_between_those_given():
+    settings = UpDetrPretrainSettings(architecture=TINY, patches=12, shortest_side=10.0, longest_side=20.0)
+    (patches,) = random_patches(torch.tensor([[SIDE, SIDE]]), settings, generators(1), torch.device("cpu"))
+    sides = patches.boxes[:, 2:4]
+    assert sides.min() >= 10.0 - 1e-3
+    assert 15.0 < sides.max() <= 20.0 + 1e-3
+
+
+def test_a_longest_side_below_the_shortest_is_refused():
+    with pytest.raises(ValueError, match="below shortest_side"):
+        UpDetrPretrainSettings(architecture=TINY, patches=12, shortest_side=10.0, longest_side=9.0)
