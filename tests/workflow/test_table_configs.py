@@ -36,6 +36,7 @@ DIAGNOSES = [
     ("hrsc", "label_boxes", 3, 12, 1),
     ("hrsc", "long_pretraining", 3, 12, 1),
     ("hrsc", "parts", 5, 20, 2),
+    ("hituav_close", "learning_rate", 3, 12, 1),
     ("hituav_close", "long_pretraining", 3, 12, 1),
     ("hituav_close", "parts", 6, 24, 2),
     ("hituav_close", "patches", 3, 12, 0),
