@@ -4,35 +4,32 @@ python benchmarks/class_errors.py --run results/tables_hituav_close --dataset hi
 """
 
 import argparse
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from mutdet.geometry.iou import rotated_iou
-from mutdet.geometry.rotated_boxes import as_boxes, from_polygons
-from mutdet.tables.read import iterate_rows
+from mutdet.evaluation.from_tables import load_tables
+from mutdet.evaluation.objects import NO_CLASS, EvaluationSet
+from mutdet.evaluation.recall import best_per_image
+from mutdet.geometry.iou import polygon_iou
 
-BOX = ["cx", "cy", "w", "h", "angle"]
 BEST = 100
 
 
-def objects_of_split(partition: Path, split: str, ignored: set[str]) -> list[tuple[str, str, np.ndarray]]:
-    """Image, category and box [5] in source pixels of every label of a split."""
-    ids = {row["image_id"] for row in iterate_rows(partition / "images.parquet", ["image_id", "split"]) if split in row["split"]}
-    rows = iterate_rows(partition / "labels.parquet", ["image_id", "category", "polygon"])
-    kept = [row for row in rows if row["image_id"] in ids and row["category"] not in ignored]
-    boxes = from_polygons(np.array([row["polygon"] for row in kept]))
-    return [(row["image_id"], row["category"], box) for row, box in zip(kept, boxes, strict=True)]
-
-
-def best_detections(path: Path) -> dict[str, tuple[np.ndarray, list[str]]]:
-    """Boxes [D, 5] and categories of the best detections of every image, highest score first."""
-    found = defaultdict(list)
-    for row in iterate_rows(path, ["image_id", "score", "category", *BOX]):
-        found[row["image_id"]].append(row)
-    best = {image_id: sorted(rows, key=lambda row: -row["score"])[:BEST] for image_id, rows in found.items()}
-    return {image_id: (np.array([[row[name] for name in BOX] for row in rows]), [row["category"] for row in rows]) for image_id, rows in best.items()}
+def found_and_right(data: EvaluationSet, iou: float) -> tuple[Counter[int], Counter[int]]:
+    """Objects that are found, and those of them that get their own class, by number of the class; difficult ones do not count."""
+    best = best_per_image(data.detections, BEST)
+    objects = data.ground_truth.take((data.ground_truth.category != NO_CLASS) & ~data.ground_truth.difficult)
+    found, right = Counter[int](), Counter[int]()
+    for image in np.unique(objects.image):
+        boxes, labelled = best.take(best.image == image), objects.take(objects.image == image)
+        over = polygon_iou(boxes.polygons, labelled.polygons) >= iou
+        for number in np.flatnonzero(over.any(axis=0)):
+            category = int(labelled.category[number])
+            found[category] += 1
+            right[category] += int(boxes.category[over[:, number].argmax()]) == category
+    return found, right
 
 
 def main() -> None:
@@ -44,19 +41,14 @@ def main() -> None:
     parser.add_argument("--ignore", action="append", default=[], help="category whose objects do not count; may be given several times")
     parser.add_argument("--experiment", action="append", required=True, help="variant of section finetune; may be given several times")
     parser.add_argument("--iou", type=float, default=0.5, help="rotated IoU from which an object is found")
-    arguments = parser.parse_args()
-    objects = objects_of_split(arguments.run / "partition" / arguments.dataset, arguments.split, set(arguments.ignore))
-    print(f"{len(objects)} objects; share of the found ones that get their own class, all and by category")
-    for experiment in arguments.experiment:
-        detections = best_detections(arguments.run / "detect" / experiment / "detections.parquet")
-        found, right = Counter[str](), Counter[str]()
-        for image_id, category, box in objects:
-            boxes, categories = detections.get(image_id, (np.zeros((0, 5)), []))
-            over = np.flatnonzero(rotated_iou(boxes, as_boxes(box))[:, 0] >= arguments.iou)
-            found[category] += len(over) > 0
-            right[category] += len(over) > 0 and categories[over[0]] == category
-        shares = ", ".join(f"{name} {right[name] / max(count, 1):.3f} of {count}" for name, count in sorted(found.items()))
-        print(f"{experiment:24s}{right.total() / max(found.total(), 1):.3f} of {found.total()}: {shares}")
+    given = parser.parse_args()
+    index = given.run / "partition" / given.dataset
+    for experiment in given.experiment:
+        detections = given.run / "detect" / experiment / "detections.parquet"
+        data = load_tables(detections, index / "labels.parquet", index / "images.parquet", given.split, given.ignore)
+        found, right = found_and_right(data, given.iou)
+        shares = ", ".join(f"{name} {right[number] / max(found[number], 1):.3f} of {found[number]}" for number, name in enumerate(data.categories))
+        print(f"{experiment:24s}{right.total() / max(found.total(), 1):.3f} of {found.total()} found: {shares}")
 
 
 if __name__ == "__main__":
