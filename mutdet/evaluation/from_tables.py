@@ -17,6 +17,7 @@ from mutdet.tables.read import read_table
 def load_tables(detections: Path, labels: Path, images: Path, split: str, ignored: Collection[str]) -> EvaluationSet:
     """Detections and labels of all images of a split; the classes are those of its labels, in alphabetical order.
 
+    Split `test` may have no labels: its classes are then those of the whole data set, and it has no positives.
     Detections of another class count for class-agnostic recall alone.
 
     Args:
@@ -34,9 +35,12 @@ def load_tables(detections: Path, labels: Path, images: Path, split: str, ignore
     if not ids:
         raise UserError(f"no image belongs to split {split}", file=images, remedy="choose a split that the data set has")
     found = read_table(detections, ["image_id", "polygon", "score", "category"])
-    labelled = read_table(labels, ["image_id", "polygon", "category", "difficulty"])
-    labelled = labelled.filter(pc.is_in(labelled["image_id"], value_set=pa.array(ids, pa.string())))
-    categories = sorted(set(labelled["category"].to_pylist()) - set(ignored))
+    whole = read_table(labels, ["image_id", "polygon", "category", "difficulty"])
+    labelled = whole.filter(pc.is_in(whole["image_id"], value_set=pa.array(ids, pa.string())))
+    unlabelled = split == "test" and not len(labelled)
+    if unlabelled:
+        log.warning("%s: split test has no label, so there are detections to hand in but no figures", labels)
+    categories = sorted(set((whole if unlabelled else labelled)["category"].to_pylist()) - set(ignored))
     truth = GroundTruth(
         image=_numbers(labelled["image_id"], ids),
         category=_numbers(labelled["category"], categories),

@@ -100,6 +100,7 @@ STAGES = {
 TOOLS = {
     tool.name: tool
     for tool in [
+        _stage("export_geojson", "ExportGeojson"),
         _stage("import_checkpoint", "ImportCheckpoint"),
         _stage("train_small_sam", "TrainSmallSam"),
     ]

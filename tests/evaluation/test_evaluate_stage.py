@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from mutdet.cli import build_parser
 from mutdet.evaluation.submission import read_class_detections
 from mutdet.geometry.rotated_boxes import corners
+from mutdet.reporting.comparison import compare
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
 from mutdet.settings.evaluate import EvaluateFiles, EvaluateSettings
@@ -127,6 +128,21 @@ def test_a_detector_without_classes_has_recall_but_no_ap(tables):
     rows = figures(tables / "out.parquet")
     assert {metric for metric, _, _ in rows} == {"recall@100"}
     assert rows["recall@100", 0.5, "all"]["recall"] == 1
+
+
+def test_a_test_set_without_labels_is_handed_in_without_figures(tables, caplog):
+    rows = [row | {"split": ["test"] if row["split"] == ["val"] else row["split"]} for row in pq.read_table(tables / "images.parquet").to_pylist()]
+    write_table(tables / "images.parquet", rows, images.SCHEMA)
+    labelled = pq.read_table(tables / "labels.parquet").to_pylist()
+    write_table(tables / "labels.parquet", [row | {"image_id": "train_only"} for row in labelled], labels.SCHEMA)
+    files = paths(tables, output=tables / "out.parquet", curves=tables / "pr.parquet", submission=tables / "Task1")
+    evaluate(files, split="test", ignore_categories=["dont-care"], experiment="mutdet")
+    assert "split test has no label" in caplog.text
+    written = [len(read_class_detections(tables / "Task1" / f"Task1_{name}.txt").scores) for name in ("plane", "ship")]
+    assert sum(written) == pq.read_table(tables / "detections.parquet").num_rows
+    assert min(written) > 0
+    assert {(row["ap"], row["recall"], row["positives"]) for row in figures(tables / "out.parquet").values()} == {(None, None, 0)}
+    assert compare(pq.read_table(tables / "out.parquet").to_pylist())[0]["voc07_ap50"] is None
 
 
 def test_no_detection_at_all(tables):
