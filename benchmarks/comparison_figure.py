@@ -1,7 +1,8 @@
 """Tables of experiments as a picture: recall before and after fine-tuning and AP50 of every arm, one row of panels for each table, as SVG.
 
 cd docs/results; python ../../benchmarks/comparison_figure.py --table ships=tables/hrsc_ten_percent.csv --table thermal=tables/hituav_close_ten_percent.csv \\
-    --table "thermal, again"=tables/hituav_close_again.csv --table "thermal, longer"=tables/hituav_close_long_pretraining.csv --output figures/ten_percent.svg
+    --table "thermal, again"=tables/hituav_close_again.csv --table "thermal, longer"=tables/hituav_close_long_pretraining.csv \\
+    --table "thermal, longer, second"=tables/hituav_close_long_pretraining_second.csv --output figures/ten_percent.svg
 
 Reads the CSV files that stage `tables` writes; bars are one deviation over fine-tuning seeds to either side.
 """
