@@ -2,7 +2,7 @@
 
 cd docs/results; python ../../benchmarks/comparison_figure.py --table ships=tables/hrsc_ten_percent.csv --table thermal=tables/hituav_close_ten_percent.csv \\
     --table "thermal, again"=tables/hituav_close_again.csv --table "thermal, longer"=tables/hituav_close_long_pretraining.csv \\
-    --table "thermal, longer, second"=tables/hituav_close_long_pretraining_second.csv --output figures/ten_percent.svg
+    --table "thermal, second"=tables/hituav_close_long_pretraining_second.csv --output figures/ten_percent.svg
 
 Reads the CSV files that stage `tables` writes; bars are one deviation over fine-tuning seeds to either side.
 """
@@ -29,7 +29,7 @@ def draw(axes: Axes, rows: list[dict], column: str) -> None:
     axes.errorbar(means, range(len(arms)), xerr=spreads, fmt="o", color="#2f7ed8", ecolor="#80868f", capsize=3, markersize=5)
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(-0.6, len(arms) - 0.4)
-    axes.set_xlim(left=0.0)
+    axes.set_xlim(0.0, 1.08 * max(mean + spread for mean, spread in zip(means, spreads, strict=True)))
     axes.grid(axis="x", linewidth=0.4, alpha=0.6)
 
 
