@@ -52,6 +52,14 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/results.smk"
 
 
+# Snakemake limits itself to 100 starts of jobs a second, which no run reaches; for that it looks through all ready jobs and their files once a second at first, and with every job that ends once more in each second.
+# A limit that somebody names (--max-jobs-per-timespan) stays.
+onstart:
+    _limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if _limit is not None and (_limit.max_jobs, _limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 localrules:
     all,
     stages,

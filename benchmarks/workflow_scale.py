@@ -1,4 +1,4 @@
-"""What Snakemake itself costs with many images and shards: the plan of a whole run, and a run with nothing to do. No stage runs."""
+"""What Snakemake itself costs with many images and shards: the plan of a whole run, a run with nothing to do, and one whose jobs only sleep. No stage runs."""
 
 import argparse
 import os
@@ -17,6 +17,12 @@ REPOSITORY = Path(__file__).parents[1]
 PARTS = ("mutdet", "workflow", "profiles", "envs", "Snakefile")
 SPLITS = {"train": 3, "val": 1}
 """Share of the images in each split, of four."""
+SLEEP = """mutdet() {
+    sleep 10
+    while [ $# -gt 0 ]; do if [ "$1" = --output ]; then touch "$2"; fi; shift; done
+}
+"""
+"""Stands in for the command `mutdet` in every bash that a rule starts."""
 
 
 def make_project(folder: Path, config: str, images: int, shards: int) -> None:
@@ -47,6 +53,33 @@ def snakemake(folder: Path, *arguments: str) -> tuple[str, str]:
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     return f"{time.perf_counter() - start:.1f} s, {cpu_seconds() - start_cpu:.1f} s of CPU", done.stdout + done.stderr
+
+
+def run_of_sleepers(folder: Path, *arguments: str) -> str:
+    """Time and Snakemake's own CPU time of a run that cuts tiles, with commands that only sleep."""
+    (folder / "sleep.sh").write_text(SLEEP)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "BASH_ENV": str(folder / "sleep.sh")}
+    command = [sys.executable, "-m", "snakemake", "--cores", "32", "--nocolor", "--until", "partition_tiles", *arguments]
+    start, own = time.perf_counter(), 0.0
+    with (folder / "sleepers.log").open("w") as log, subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as running:
+        while running.poll() is None:
+            own = own_cpu_seconds(running.pid) or own
+            time.sleep(0.2)
+    output = (folder / "sleepers.log").read_text()
+    if running.returncode:
+        raise SystemExit(output)
+    shutil.rmtree(folder / "results")
+    jobs = output.count("Finished jobid")
+    return f"{time.perf_counter() - start:.1f} s, {own:.1f} s of CPU in Snakemake itself, for {jobs} jobs of 10 s, 32 at a time"
+
+
+def own_cpu_seconds(process: int) -> float:
+    """CPU time of a running process without its children's; 0 once it has ended."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds() -> float:
@@ -81,7 +114,7 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--shards", type=int, default=256)
     parser.add_argument("--config", default="dota_r50.yaml", help="file in config/")
-    parser.add_argument("--plan-only", action="store_true", help="leave out the run with nothing to do")
+    parser.add_argument("--plan-only", action="store_true", help="leave out the other two")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     try:
@@ -90,6 +123,9 @@ if __name__ == "__main__":
         taken, output = snakemake(folder, "-n")
         print(f"snakemake -n: {taken}, for {jobs_planned(output)} jobs", flush=True)
         if not given.plan_only:
+            print(f"snakemake: {run_of_sleepers(folder)}", flush=True)
+            # Another limit than Snakemake's default stays (`onstart` in Snakefile).
+            print(f"snakemake with a limit on starts: {run_of_sleepers(folder, '--max-jobs-per-timespan', '101/1s')}", flush=True)
             pretend_finished(folder)
             taken, output = snakemake(folder)
             assert "Nothing to be done" in output, output

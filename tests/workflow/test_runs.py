@@ -89,6 +89,20 @@ def test_paper_configs_pass_the_schema_and_a_dry_run(tmp_path, finished, name):
     assert planned["finetune"] == len(config["finetune"])
 
 
+def test_snakemake_looks_for_jobs_to_start_only_when_one_has_ended(project):
+    """A limit on starts that somebody names stays, and with it a look every second."""
+
+    def looks_and_jobs(*arguments: str) -> tuple[int, int]:
+        done = project.snakemake("--verbose", "--cores", "1", "--forcerun", "partition_tiles", "--until", "partition_tiles", *arguments)
+        return (done.stdout + done.stderr).count("Ready jobs: "), (done.stdout + done.stderr).count("Finished jobid: ")
+
+    looks, jobs = looks_and_jobs()
+    assert jobs > 2
+    assert looks <= jobs
+    looks, jobs = looks_and_jobs("--max-jobs-per-timespan", "101/1s")
+    assert looks > jobs
+
+
 def test_schema_and_settings_reference_are_current():
     from mutdet.settings import schema
 
