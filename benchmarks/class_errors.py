@@ -48,7 +48,7 @@ def main() -> None:
         data = load_tables(detections, index / "labels.parquet", index / "images.parquet", given.split, given.ignore)
         found, right = found_and_right(data, given.iou)
         shares = ", ".join(f"{name} {right[number] / max(found[number], 1):.3f} of {found[number]}" for number, name in enumerate(data.categories))
-        print(f"{experiment:24s}{right.total() / max(found.total(), 1):.3f} of {found.total()} found: {shares}")
+        print(f"{experiment:26s} {right.total() / max(found.total(), 1):.3f} of {found.total()} found: {shares}")
 
 
 if __name__ == "__main__":

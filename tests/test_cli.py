@@ -57,6 +57,23 @@ def test_a_setting_of_several_members_is_told_once_with_each_meaning():
     assert flags["detector"].help == "Detector, by its name under `detectors`. (default: r50)"
 
 
+@pytest.mark.parametrize(
+    ("stage", "name", "text", "expected"),
+    [
+        ("evaluate", "thresholds", "0.5", [0.5]),
+        ("evaluate", "thresholds", "0.5, 0.75", [0.5, 0.75]),
+        ("evaluate", "ignore_categories", "dont-care", ["dont-care"]),
+        ("evaluate", "ignore_categories", "[small vehicle, ship]", ["small vehicle", "ship"]),
+        ("evaluate", "ignore_categories", "[]", []),
+        ("partition tiles", "bands", "4,3,2", [4, 3, 2]),
+        ("partition tiles", "bands", "null", None),
+    ],
+)
+def test_a_list_is_written_with_brackets_or_without(stage, name, text, expected):
+    flags = {flag.name: flag for flag in flags_of(COMMANDS[stage].settings_type)}
+    assert flags[name].read(text) == expected
+
+
 def test_members_with_other_defaults_say_which():
     help_text = {flag.name: flag.help for flag in flags_of(COMMANDS["backbone"].settings_type)}["weights"]
     assert help_text.startswith("imagenet: Local copy")

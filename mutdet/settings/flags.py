@@ -80,8 +80,11 @@ class Flag:
 
     @property
     def read(self) -> Callable[[str], Any]:
-        """Text as it stands where every member wants text, else a YAML value."""
-        return str if all(_is_text(kind) for info in self.fields.values() for kind in _kinds(info.annotation)) else yaml.safe_load
+        """Text as it stands where every member wants text, a list where every member wants one, else a YAML value."""
+        kinds = [kind for info in self.fields.values() for kind in _kinds(info.annotation)]
+        if all(_is_text(kind) for kind in kinds):
+            return str
+        return _read_list if all(get_origin(kind) in (list, tuple) for kind in kinds) else yaml.safe_load
 
 
 def choice_of(kind: Any) -> Choice | None:
@@ -131,6 +134,12 @@ def _kinds(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return [kind for member in get_args(annotation) if member is not type(None) for kind in _kinds(member)]
     return [annotation]
+
+
+def _read_list(text: str) -> Any:
+    """A YAML list, whose brackets may be left out."""
+    value = yaml.safe_load(text)
+    return value if value is None or isinstance(value, list) else yaml.safe_load(f"[{text}]")
 
 
 def _is_text(kind: Any) -> bool:
