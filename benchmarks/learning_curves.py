@@ -48,7 +48,7 @@ def main() -> None:
             axes.plot(steps, mean, color=colour, linewidth=1.4, label=f"{name} ({len(values)})")
             axes.fill_between(steps, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
         axes.set(xlabel="step", title=title)
-    axes.legend(frameon=False, loc="upper right")
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=len(given.arm))
     given.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(given.output, metadata={"Date": None})
 
