@@ -114,7 +114,7 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--shards", type=int, default=256)
     parser.add_argument("--config", default="dota_r50.yaml", help="file in config/")
-    parser.add_argument("--plan-only", action="store_true", help="leave out the other two")
+    parser.add_argument("--plan-only", action="store_true", help="leave out the runs")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     try:
