@@ -1,6 +1,7 @@
 """What Snakemake itself costs with many images and shards: the plan of a whole run, a run with nothing to do, and one whose jobs only sleep. No stage runs."""
 
 import argparse
+import contextlib
 import os
 import resource
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import yaml
 from measuring import machine
 
@@ -63,7 +65,8 @@ def run_of_sleepers(folder: Path, *arguments: str) -> str:
     start, own = time.perf_counter(), 0.0
     with (folder / "sleepers.log").open("w") as log, subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as running:
         while running.poll() is None:
-            own = own_cpu_seconds(running.pid) or own
+            with contextlib.suppress(psutil.NoSuchProcess):
+                own = sum(psutil.Process(running.pid).cpu_times()[:2]) or own
             time.sleep(0.2)
     output = (folder / "sleepers.log").read_text()
     if running.returncode:
@@ -71,15 +74,6 @@ def run_of_sleepers(folder: Path, *arguments: str) -> str:
     shutil.rmtree(folder / "results")
     jobs = output.count("Finished jobid")
     return f"{time.perf_counter() - start:.1f} s, {own:.1f} s of CPU in Snakemake itself, for {jobs} jobs of 10 s, 32 at a time"
-
-
-def own_cpu_seconds(process: int) -> float:
-    """CPU time of a running process without its children's; 0 once it has ended."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds() -> float:
