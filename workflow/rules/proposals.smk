@@ -24,8 +24,6 @@ rule masks:
 
 
 rule boxes:
-    wildcard_constraints:
-        variant=one_of(LAYOUT.boxes(masks_kept=True)),
     input:
         masks=lambda wildcards: f"{ROOT}/masks/{CONFIG.boxes[wildcards.variant].masks}/{wildcards.dataset}/{wildcards.shard}.parquet",
     output:
@@ -34,6 +32,8 @@ rule boxes:
         f"{LOGS}/boxes/{{variant}}/{{dataset}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/boxes/{{variant}}_{{dataset}}_{{shard}}.tsv"
+    wildcard_constraints:
+        variant=one_of(LAYOUT.boxes(masks_kept=True)),
     conda:
         ENVIRONMENT
     params:
@@ -44,8 +44,6 @@ rule boxes:
 
 
 rule masks_and_boxes:
-    wildcard_constraints:
-        variant=one_of(LAYOUT.boxes(masks_kept=False)),
     input:
         tiles=f"{ROOT}/partition/{{dataset}}/unlabelled/{{shard}}.parquet",
         weights=weights_of("masks_and_boxes"),
@@ -55,6 +53,8 @@ rule masks_and_boxes:
         f"{LOGS}/masks_and_boxes/{{variant}}/{{dataset}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/masks_and_boxes/{{variant}}_{{dataset}}_{{shard}}.tsv"
+    wildcard_constraints:
+        variant=one_of(LAYOUT.boxes(masks_kept=False)),
     conda:
         ENVIRONMENT
     resources:
