@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as PixelWindow
 
 from mutdet.data.stretch import Stretch, StretchName, percentile_stretch, range_stretch
+from mutdet.data.valid_data import ValidData
 from mutdet.settings.errors import UserError
 
 _DRIVERS = ("PNG", "JPEG", "GTiff", "BMP", "JP2OpenJPEG")
@@ -73,6 +74,20 @@ class ImageReader:
             fresh = self._decode(first + len(kept), last)
             self._start, self._rows = first, np.concatenate([kept, fresh]) if len(kept) else fresh
         return self._rows[start - self._start : stop - self._start]
+
+    def valid_data(self, step: int) -> ValidData | None:
+        """Where the image holds data, looked up at every `step`-th pixel; None where the file declares neither alpha, mask nor a value for no data.
+
+        Raises:
+            UserError: the file is damaged or cut off.
+        """
+        flags = self._source.mask_flag_enums
+        if all(MaskFlags.all_valid in flags[band - 1] for band in self._chosen):
+            return None
+        shape = (len(self._chosen), max(1, self.height // step), max(1, self.width // step))
+        with _reading(self._path):
+            mask = self._source.read_masks(self._chosen, out_shape=shape)
+        return ValidData(mask.any(axis=0), self.width, self.height)
 
     def check(self) -> None:
         """Decode the whole image and keep nothing.

@@ -15,11 +15,14 @@ from mutdet.data.orientation import warn_of_orientation
 from mutdet.data.tile_labels import TileLabels
 from mutdet.data.tiling import cut_windows, encode_png
 from mutdet.data.windows import Window, select_windows
+from mutdet.settings.console import log
 from mutdet.settings.datasets import DatasetSettings, SourceImage, missing_label
 from mutdet.settings.errors import UserError
 
 _SPOOL_MEMORY = 1 << 26
 """Bytes of encoded tiles of one image that stay in memory; what is beyond goes to a temporary file."""
+_LOOKS_PER_SIDE = 32
+"""Pixels along the side of the smallest window that are looked at for data: a straight edge of it is found to 3 % of the window."""
 
 
 class ShardTiles:
@@ -41,7 +44,7 @@ class ShardTiles:
     """
 
     def __init__(self, name: str, dataset: DatasetSettings, images: Sequence[SourceImage], *, annotated: bool, bad: BadInput, spool_folder: Path) -> None:
-        self.counts: Counter[str] = Counter(images=0, tiles=0, dropped_windows=0, padded_tiles=0, rotated_images=0)
+        self.counts: Counter[str] = Counter(images=0, images_without_data=0, tiles=0, dropped_windows=0, padded_tiles=0, rotated_images=0)
         self._name, self._dataset, self._annotated, self._bad, self._spool_folder = name, dataset, annotated, bad, spool_folder
         self._plans: dict[str, tuple[list[Window], int]] = {}
         self._images = {image.image_id: image for image in images}
@@ -70,7 +73,12 @@ class ShardTiles:
 
     def _plan(self, image: SourceImage) -> tuple[list[Window], int]:
         with open_image(image.path, self._dataset.bands, self._dataset.stretch) as reader:
-            return select_windows(reader.width, reader.height, self._dataset)
+            valid = reader.valid_data(max(1, min(side for side, _ in self._dataset.source_windows()) // _LOOKS_PER_SIDE))
+            windows, dropped = select_windows(reader.width, reader.height, self._dataset, valid)
+        if not windows:
+            log.warning("%s: holds no data, gives no tile", image.path)
+            self.counts.update(images_without_data=1, dropped_windows=dropped)
+        return windows, dropped
 
     def _cut_or_skip(self, image: SourceImage, spool: "_Spool") -> None:
         counts: Counter[str] = Counter()

@@ -1,9 +1,10 @@
 """Which windows of an image become tiles (docs/method.md A, tiling)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import isclose
 
+from mutdet.data.valid_data import ValidData
 from mutdet.settings.datasets import DatasetSettings
 
 
@@ -15,7 +16,7 @@ class Window:
         x: left edge, source pixels.
         y: top edge, source pixels.
         side: width and height, source pixels.
-        content: share of the window that the image covers, in (0, 1].
+        content: share of the window where the image holds data, in (0, 1].
     """
 
     x: int
@@ -41,15 +42,29 @@ def all_windows(width: int, height: int, side: int, stride: int) -> list[Window]
     return [Window(x, y, side, content) for y, x in product(window_starts(height, side, stride), window_starts(width, side, stride))]
 
 
-def select_windows(width: int, height: int, dataset: DatasetSettings) -> tuple[list[Window], int]:
+def select_windows(width: int, height: int, dataset: DatasetSettings, valid: ValidData | None = None) -> tuple[list[Window], int]:
     """Windows of all scales that become tiles, and the number of dropped ones.
 
-    A window is kept where the image covers more than `content_fraction` of it; if that holds for none, all that tie for the best are kept.
+    A window is kept where the image holds data on more than `content_fraction` of it; if that holds for none, all that tie for the best are kept,
+    but never one without data.
+
+    Args:
+        width: of the image, pixels.
+        height: likewise.
+        dataset: how it is cut.
+        valid: where it holds data; None for everywhere.
     """
     windows = [window for side, stride in dataset.source_windows() for window in all_windows(width, height, side, stride)]
+    if valid is not None:
+        windows = [_where_valid(window, width, height, valid) for window in windows]
     best = max(window.content for window in windows)
     if best > dataset.content_fraction:
         kept = [window for window in windows if window.content > dataset.content_fraction]
     else:
-        kept = [window for window in windows if isclose(window.content, best)]
+        kept = [window for window in windows if best > 0 and isclose(window.content, best)]
     return kept, len(windows) - len(kept)
+
+
+def _where_valid(window: Window, width: int, height: int, valid: ValidData) -> Window:
+    covered = valid.share(window.x, window.y, min(window.side, width - window.x), min(window.side, height - window.y))
+    return replace(window, content=window.content * covered)

@@ -17,7 +17,7 @@ SCHEMA = pa.schema(
         field("width", pa.int32(), "of the encoded image, pixels"),
         field("height", pa.int32(), "of the encoded image, pixels"),
         field("scale", FLOAT, "tile pixels per source pixel"),
-        field("content_fraction", FLOAT, "share of the tile that the source image covers, in (0, 1]"),
+        field("content_fraction", FLOAT, "share of the tile where the source image holds data, in (0, 1]"),
         field("image", pa.binary(), "PNG, RGB, 8 bit"),
         field("labels", pa.list_(LABEL), "whole polygons in tile pixels; empty in split unlabelled"),
     ]

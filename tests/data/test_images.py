@@ -103,6 +103,60 @@ def test_small_image_is_decoded_once(tmp_path, photo, monkeypatch):
         assert image.rows(0, HEIGHT).shape == (HEIGHT, WIDTH, 3)
 
 
+def geotiff(path, bands, *, mask=None, **profile):
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        options = {"driver": "GTiff", "width": bands.shape[2], "height": bands.shape[1], "count": len(bands), "dtype": bands.dtype, **profile}
+        with rasterio.open(path, "w", **options) as target:
+            target.write(bands)
+            if mask is not None:
+                target.write_mask(mask)
+    return path
+
+
+@pytest.fixture
+def left_half():
+    mask = np.zeros((64, 96), bool)
+    mask[:, :48] = True
+    return mask
+
+
+def with_alpha(path, values, mask):
+    return geotiff(path, np.concatenate([values, mask[None] * np.uint8(255)]), photometric="RGB", alpha="yes")
+
+
+HOLES = {
+    "alpha": with_alpha,
+    "value": lambda path, values, mask: geotiff(path, np.where(mask, values, 0).astype(np.uint8), nodata=0),
+    "16-bit value": lambda path, values, mask: geotiff(path, np.where(mask, values.astype(np.uint16), 65535), nodata=65535),
+    "not a number": lambda path, values, mask: geotiff(path, np.where(mask, values.astype(np.float32), np.nan), nodata=np.nan),
+    "mask": lambda path, values, mask: geotiff(path, values, mask=mask),
+    "transparent png": lambda path, values, mask: Image.fromarray(np.dstack([*values, mask * np.uint8(255)])).save(path, format="PNG") or path,
+}
+
+
+@pytest.mark.parametrize("kind", HOLES)
+@pytest.mark.parametrize("step", [1, 4])
+def test_where_there_is_no_data(tmp_path, left_half, kind, step):
+    values = np.random.default_rng(1).integers(1, 255, (3, 64, 96)).astype(np.uint8)
+    with open_image(HOLES[kind](tmp_path / "image.tif", values, left_half)) as image:
+        valid = image.valid_data(step)
+        assert [valid.share(x, 8, 32, 32) for x in (0, 16, 32, 48, 64)] == [1.0, 1.0, 0.5, 0.0, 0.0]
+        assert (image.rows(0, 64)[:, :48].max(axis=(0, 1)) > 0).all()
+
+
+def test_a_value_for_no_data_in_one_band_is_data_in_the_others(tmp_path, left_half):
+    values = np.full((3, 64, 96), 9, np.uint8)
+    values[0, :, 48:] = 0
+    with open_image(geotiff(tmp_path / "image.tif", values, nodata=0)) as image:
+        assert image.valid_data(1).share(0, 0, 96, 64) == 1.0
+
+
+def test_a_file_that_declares_no_holes_is_not_looked_through(tmp_path, photo, monkeypatch):
+    with open_image(write(tmp_path, encoded(photo, format="PNG"))) as image:
+        monkeypatch.setattr(image, "_source", type("Source", (), {"mask_flag_enums": image._source.mask_flag_enums})())
+        assert image.valid_data(1) is None
+
+
 TRUNCATED = {
     "png": lambda photo: encoded(photo, format="PNG"),
     "grey png": lambda photo: encoded(photo, "L", format="PNG"),

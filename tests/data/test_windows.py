@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mutdet.data.valid_data import ValidData
 from mutdet.data.windows import Window, select_windows
 from mutdet.settings.datasets import DatasetSettings
 
@@ -99,6 +100,43 @@ def test_share_equal_to_the_limit_is_dropped():
 
 def test_windows_are_in_source_pixels():
     assert cut(scales=[1.0, 0.5, 1.5]).source_windows() == [(800, 600), (1600, 1200), (533, 400)]
+
+
+@settings(deadline=None)
+@given(SIZES, SIZES, st.integers(16, 90), st.sampled_from([0.0, 0.3, 0.6]), st.integers(0, 2**31))
+def test_windows_count_what_holds_data(width, height, window, threshold, seed):
+    random = np.random.default_rng(seed)
+    mask = np.kron(random.random((height // 20 + 1, width // 20 + 1)) < 0.4, np.ones((20, 20), bool))[:height, :width]
+    dataset = cut(window=window, stride=window, content_fraction=threshold)
+    kept, dropped = select_windows(width, height, dataset, ValidData(mask, width, height))
+    found = {(w.x, w.y): w.content for w in kept}
+    shares = {
+        (x, y): mask[y : y + window, x : x + window].sum() / window**2
+        for x in starts_by_walking(width, window, window)
+        for y in starts_by_walking(height, window, window)
+    }
+    best = max(shares.values())
+    expected = {place: share for place, share in shares.items() if share > min(threshold, best * (1 - 1e-9)) and share > 0}
+    assert found == pytest.approx(expected)
+    assert dropped == len(shares) - len(expected)
+
+
+@pytest.mark.parametrize(("step", "tolerance"), [(1, 0.0), (2, 0.02), (4, 0.04), (7, 0.06)])
+def test_a_coarser_picture_of_data_gives_nearly_the_same_share(step, tolerance):
+    # Of a span of 100 pixels the edge of the data is off by at most a cell at each end of it.
+    mask = np.zeros((331, 517), bool)
+    mask[:, 200:] = True
+    rows, columns = ((np.arange(length // step) + 0.5) * length / (length // step) for length in mask.shape)
+    coarse = ValidData(mask[np.ix_(rows.astype(int), columns.astype(int))], 517, 331)
+    for x in range(100, 300, 3):
+        assert coarse.share(x, 40, 100, 100) == pytest.approx(mask[40:140, x : x + 100].mean(), abs=tolerance + 1e-12)
+
+
+def test_share_of_less_than_a_cell():
+    mask = np.array([[True, False]])
+    valid = ValidData(mask, 100, 50)
+    assert valid.share(10, 10, 5, 5) == 1.0
+    assert valid.share(97, 47, 3, 3) == 0.0
 
 
 @pytest.mark.parametrize(

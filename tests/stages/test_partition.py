@@ -107,6 +107,40 @@ def test_counts_of_the_provenance(source):
     assert counts["bad_images"] == counts["bad_labels"] == 0
 
 
+@pytest.fixture
+def mosaic(source):
+    """The right 40 of 90 pixels of P1 are transparent, and all of P2."""
+    for name, transparent in (("P1", slice(50, None)), ("P2", slice(None))):
+        path = source / "images" / f"{name}.png"
+        pixels = np.dstack([np.asarray(Image.open(path)), np.full(SIZES[name][::-1], 255, np.uint8)])
+        pixels[:, transparent, 3] = 0
+        Image.fromarray(pixels).save(path)
+    return source
+
+
+def test_tiles_without_data_are_dropped(mosaic, caplog):
+    path = tiles(mosaic, labelled(mosaic))
+    found = {row["tile_id"]: row["content_fraction"] for row in rows(path) if row["image_id"] in ("P1", "P2")}
+    # Columns begin at 0, 30 and 50; the middle one holds data on half of its width.
+    assert found == {"P1__40__0___0": 1.0, "P1__40__0___30": 1.0}
+    counts = provenance(path)["counts"]
+    assert counts["images"] == 3
+    assert counts["images_without_data"] == 1
+    assert counts["dropped_windows"] == 4 + 2
+    assert "P2.png: holds no data" in caplog.text
+
+
+def test_more_tiles_with_data_on_a_part(mosaic):
+    found = {row["tile_id"]: row["content_fraction"] for row in rows(tiles(mosaic, labelled(mosaic, content_fraction=0.2)))}
+    assert found["P1__40__30___0"] == pytest.approx(0.5)
+    assert not any(tile_id.startswith(("P1__40__50", "P2__")) for tile_id in found)
+
+
+def test_a_split_without_any_data_gives_an_empty_table(mosaic):
+    dataset = labelled(mosaic, splits={"train": ["P2"], "unlabelled": "all"})
+    assert rows(tiles(mosaic, dataset)) == []
+
+
 @pytest.mark.parametrize("shards", [2, 3, 7])
 def test_shards_together_are_the_whole(source, shards):
     dataset = labelled(source, scales=[1.0, 0.5])
