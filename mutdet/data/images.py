@@ -14,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as PixelWindow
 
+from mutdet.data.blocks import Blocks
 from mutdet.data.stretch import Stretch, StretchName, percentile_stretch, range_stretch
 from mutdet.data.valid_data import ValidData
 from mutdet.settings.errors import UserError
@@ -27,8 +28,6 @@ _GDAL_OPTIONS = {
 }
 _WHOLE_PIXELS = 1 << 24
 """Images up to this size are decoded whole and once."""
-_BLOCK_PIXELS = 1 << 22
-"""Pixels whose stored values are in memory at a time."""
 _SAMPLE_SIDE = 1024
 """Longest side of the reduced image that percentiles are taken from."""
 
@@ -39,8 +38,8 @@ logging.getLogger("rasterio").setLevel(logging.CRITICAL)
 class ImageReader:
     """Rows of an open image as 8-bit RGB.
 
-    Decodes each row once as long as `rows` is asked from top to bottom; memory holds the rows of the last call (or, up to
-    16 megapixels, the image). Made by `open_image`.
+    Decodes each block of the file once as long as `rows` is asked from top to bottom; memory holds the rows of the last call and what else
+    is in their blocks (or, up to 16 megapixels, the image). Made by `open_image`.
 
     Attributes:
         width, height: pixels as stored.
@@ -56,6 +55,7 @@ class ImageReader:
         self._source, self._path = source, path
         self._palette = _palette(source) if bands is None else None
         self._chosen = choose_bands(source.dtypes, source.colorinterp, bands, path)
+        self._blocks = Blocks.of(source, self._chosen[0])
         self._stretch_name = stretch
         self._stretch: Stretch | None = None
         self._start, self._rows = 0, np.empty((0, self.width, 3), np.uint8)
@@ -69,7 +69,7 @@ class ImageReader:
         end = self._start + len(self._rows)
         if not (self._start <= start and stop <= end):
             whole = self.width * self.height <= _WHOLE_PIXELS
-            first, last = (0, self.height) if whole else (start, stop)
+            first, last = (0, self.height) if whole else (start, self._blocks.end(stop))
             kept = self._rows[first - self._start :] if self._start <= first < end else self._rows[:0]
             fresh = self._decode(first + len(kept), last)
             self._start, self._rows = first, np.concatenate([kept, fresh]) if len(kept) else fresh
@@ -81,13 +81,13 @@ class ImageReader:
         Raises:
             UserError: the file is damaged or cut off.
         """
-        flags = self._source.mask_flag_enums
-        if all(MaskFlags.all_valid in flags[band - 1] for band in self._chosen):
+        flags = [self._source.mask_flag_enums[band - 1] for band in self._chosen]
+        if all(MaskFlags.all_valid in of_band for of_band in flags):
             return None
-        shape = (len(self._chosen), max(1, self.height // step), max(1, self.width // step))
+        bands = self._chosen[:1] if MaskFlags.per_dataset in flags[0] else self._chosen
         with _reading(self._path):
-            mask = self._source.read_masks(self._chosen, out_shape=shape)
-        return ValidData(mask.any(axis=0), self.width, self.height)
+            mask = self._blocks.sample(lambda window: self._source.read_masks(bands, window=window), max(1, self.height // step), max(1, self.width // step))
+        return ValidData(mask.max(axis=0) > 0, self.width, self.height)
 
     def check(self) -> None:
         """Decode the whole image and keep nothing.
@@ -95,19 +95,21 @@ class ImageReader:
         Raises:
             UserError: the file is damaged or cut off.
         """
-        step = max(1, _BLOCK_PIXELS // self.width)
-        for start in range(0, self.height, step):
-            self._decode(start, min(start + step, self.height))
+        for window in self._blocks.windows(0, self.height):
+            self._to_rgb(self._read(window))
 
     def _decode(self, start: int, stop: int) -> NDArray[np.uint8]:
         rows = np.empty((stop - start, self.width, 3), np.uint8)
-        step = max(1, _BLOCK_PIXELS // self.width)
-        for first in range(start, stop, step):
-            last = min(first + step, stop)
-            with _reading(self._path):
-                values = self._source.read(self._chosen, window=PixelWindow(0, first, self.width, last - first))
-            rows[first - start : last - start] = self._to_rgb(values)
+        for window in self._blocks.windows(start, stop):
+            top, left = window.row_off - start, window.col_off
+            rows[top : top + window.height, left : left + window.width] = self._to_rgb(self._read(window))
         return rows
+
+    def _read(self, window: PixelWindow) -> NDArray[np.generic]:
+        """[1 or 3, h, w] stored values."""
+        with _reading(self._path):
+            values: NDArray[np.generic] = self._source.read(self._chosen, window=window)
+        return values
 
     def _to_rgb(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         """[H, W, 3], or [H, W, 1] for grey, of stored values [1 or 3, H, W]."""
@@ -125,9 +127,7 @@ class ImageReader:
         if self._stretch_name == "range" or (self._stretch_name == "auto" and kind == np.uint8):
             return range_stretch(bits, len(self._chosen))
         shrink = max(1.0, max(self.width, self.height) / _SAMPLE_SIDE)
-        shape = (len(self._chosen), max(1, round(self.height / shrink)), max(1, round(self.width / shrink)))
-        with _reading(self._path):
-            sample = self._source.read(self._chosen, out_shape=shape)
+        sample = self._blocks.sample(self._read, max(1, round(self.height / shrink)), max(1, round(self.width / shrink)))
         return percentile_stretch(sample, self._source.nodata)
 
 
