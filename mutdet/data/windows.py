@@ -1,7 +1,7 @@
 """Which windows of an image become tiles (docs/method.md A, tiling)."""
 
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 from math import isclose
 
 from mutdet.data.valid_data import ValidData
@@ -45,8 +45,8 @@ def all_windows(width: int, height: int, side: int, stride: int) -> list[Window]
 def select_windows(width: int, height: int, dataset: DatasetSettings, valid: ValidData | None = None) -> tuple[list[Window], int]:
     """Windows of all scales that become tiles, and the number of dropped ones.
 
-    A window is kept where the image holds data on more than `content_fraction` of it; if that holds for none, all that tie for the best are kept,
-    but never one without data.
+    A window is kept where the image covers more than `content_fraction` of it; if that holds for none, all that tie for the best are kept.
+    Of these, one that holds data on no more than that is dropped if other windows of its scale hold that data, or if it has none.
 
     Args:
         width: of the image, pixels.
@@ -55,16 +55,25 @@ def select_windows(width: int, height: int, dataset: DatasetSettings, valid: Val
         valid: where it holds data; None for everywhere.
     """
     windows = [window for side, stride in dataset.source_windows() for window in all_windows(width, height, side, stride)]
-    if valid is not None:
-        windows = [_where_valid(window, width, height, valid) for window in windows]
     best = max(window.content for window in windows)
     if best > dataset.content_fraction:
         kept = [window for window in windows if window.content > dataset.content_fraction]
     else:
-        kept = [window for window in windows if best > 0 and isclose(window.content, best)]
+        kept = [window for window in windows if isclose(window.content, best)]
+    if valid is not None:
+        scales = [list(scale) for _, scale in groupby(kept, key=lambda window: window.side)]
+        kept = [window for scale in scales for window in _with_data(scale, width, height, dataset.content_fraction, valid)]
     return kept, len(windows) - len(kept)
 
 
-def _where_valid(window: Window, width: int, height: int, valid: ValidData) -> Window:
-    covered = valid.share(window.x, window.y, min(window.side, width - window.x), min(window.side, height - window.y))
-    return replace(window, content=window.content * covered)
+def _with_data(windows: list[Window], width: int, height: int, enough: float, valid: ValidData) -> list[Window]:
+    """Windows of one scale with data on more than a share of them, and what else it takes to lose none, those with most data first."""
+    insides = {window: (window.x, window.y, min(window.side, width - window.x), min(window.side, height - window.y)) for window in windows}
+    measured = {window: replace(window, content=window.content * valid.share(*inside)) for window, inside in insides.items()}
+    kept, missing = [], valid.picture.copy()
+    for window in sorted(windows, key=lambda window: -measured[window].content):
+        cells = valid.cells(*insides[window])
+        if measured[window].content > enough or missing[cells].any():
+            kept.append(measured[window])
+            missing[cells] = False
+    return kept

@@ -40,7 +40,7 @@ class DatasetSettings(Settings):
     window: int = Field(800, ge=16, le=16384, description="Side of a tile, pixels of the scaled image.")
     stride: int = Field(600, ge=1, le=16384, description="Distance between tiles, pixels of the scaled image; at most `window`.")
     scales: list[Annotated[float, Field(gt=0, le=16)]] = Field([1.0], min_length=1, description="Scales of the image at which it is cut.")
-    content_fraction: Fraction = Field(0.6, description="A tile needs image data on more than this share of it; the best one is kept if it has any.")
+    content_fraction: Fraction = Field(0.6, description="A tile needs image data on more than this share of it, unless no other tile has that data.")
     label_fraction: Fraction = Field(0.7, description="An object belongs to a tile if at least this share of its area lies inside.")
     pad_colour: tuple[Byte, Byte, Byte] = Field((124, 116, 104), description="Red, green, blue beyond the image's border, 0 to 255.")
     bands: tuple[BandNumber, BandNumber, BandNumber] | None = Field(

@@ -103,22 +103,35 @@ def test_windows_are_in_source_pixels():
 
 
 @settings(deadline=None)
-@given(SIZES, SIZES, st.integers(16, 90), st.sampled_from([0.0, 0.3, 0.6]), st.integers(0, 2**31))
-def test_windows_count_what_holds_data(width, height, window, threshold, seed):
+@given(
+    SIZES, SIZES, st.integers(16, 90), st.sampled_from([0.0, 0.3, 0.6]), st.lists(st.sampled_from([1.0, 1.5]), min_size=1, unique=True), st.integers(0, 2**31)
+)
+def test_windows_are_those_with_data_and_lose_none(width, height, window, threshold, scales, seed):
     random = np.random.default_rng(seed)
-    mask = np.kron(random.random((height // 20 + 1, width // 20 + 1)) < 0.4, np.ones((20, 20), bool))[:height, :width]
-    dataset = cut(window=window, stride=window, content_fraction=threshold)
+    mask = np.kron(random.random((height // 20 + 1, width // 20 + 1)) < 0.3, np.ones((20, 20), bool))[:height, :width]
+    dataset = cut(window=window, stride=window * 3 // 4, content_fraction=threshold, scales=scales)
+    everywhere, _ = select_windows(width, height, dataset)
     kept, dropped = select_windows(width, height, dataset, ValidData(mask, width, height))
-    found = {(w.x, w.y): w.content for w in kept}
-    shares = {
-        (x, y): mask[y : y + window, x : x + window].sum() / window**2
-        for x in starts_by_walking(width, window, window)
-        for y in starts_by_walking(height, window, window)
-    }
-    best = max(shares.values())
-    expected = {place: share for place, share in shares.items() if share > min(threshold, best * (1 - 1e-9)) and share > 0}
-    assert found == pytest.approx(expected)
-    assert dropped == len(shares) - len(expected)
+    shares = {(w.x, w.y, w.side): mask[w.y : w.y + w.side, w.x : w.x + w.side].sum() / w.side**2 for w in everywhere}
+    found = {(w.x, w.y, w.side): w.content for w in kept}
+    assert found == pytest.approx({place: shares[place] for place in found})
+    assert {place for place, share in shares.items() if share > threshold} <= set(found)
+    assert len(kept) == len(found)
+    total = sum(len(list(starts_by_walking(width, *size))) * len(list(starts_by_walking(height, *size))) for size in dataset.source_windows())
+    assert dropped == total - len(found)
+    for side in {w.side for w in everywhere}:
+        assert (held(mask, found, side) == held(mask, shares, side)).all()
+        for x, y, _ in (place for place, share in found.items() if place[2] == side and share <= threshold):
+            fuller = {place: share for place, share in found.items() if share >= found[x, y, side] and place != (x, y, side)}
+            assert (mask & ~held(mask, fuller, side))[y : y + side, x : x + side].any()
+
+
+def held(mask, places, side):
+    """Pixels with data in windows of a scale."""
+    seen = np.zeros_like(mask)
+    for x, y, own_side in places:
+        seen[y : y + side, x : x + side] |= own_side == side
+    return seen & mask
 
 
 @pytest.mark.parametrize(("step", "tolerance"), [(1, 0.0), (2, 0.02), (4, 0.04), (7, 0.06)])
