@@ -78,6 +78,8 @@ class ImageReader:
     def valid_data(self, step: int) -> ValidData | None:
         """Where the image holds data, looked up at every `step`-th pixel; None where the file declares neither alpha, mask nor a value for no data.
 
+        None, too, where most of what is not transparent is half so: GDAL declares a fourth band alpha unless told otherwise, and it is often near infrared.
+
         Raises:
             UserError: the file is damaged or cut off.
         """
@@ -87,7 +89,7 @@ class ImageReader:
         bands = self._chosen[:1] if MaskFlags.per_dataset in flags[0] else self._chosen
         with _reading(self._path):
             mask = self._blocks.sample(lambda window: self._source.read_masks(bands, window=window), max(1, self.height // step), max(1, self.width // step))
-        return ValidData(mask.max(axis=0) > 0, self.width, self.height)
+        return None if _has_shades(mask) else ValidData(mask.max(axis=0) > 0, self.width, self.height)
 
     def check(self) -> None:
         """Decode the whole image and keep nothing.
@@ -183,6 +185,11 @@ def choose_bands(types: Sequence[str], meanings: Sequence[ColorInterp], wanted: 
     if len(colours) == 3:
         return colours
     return data[:3] if len(data) >= 3 else data[:1]
+
+
+def _has_shades(mask: NDArray[np.generic]) -> bool:
+    """Whether a tenth of what is not 0 in a mask is not 255 either."""
+    return bool(np.count_nonzero(mask == np.iinfo(np.uint8).max) < 0.9 * np.count_nonzero(mask))
 
 
 def _palette(source: DatasetReader) -> NDArray[np.uint8] | None:

@@ -76,7 +76,7 @@ class ShardTiles:
             valid = reader.valid_data(max(1, min(side for side, _ in self._dataset.source_windows()) // _LOOKS_PER_SIDE))
             windows, dropped = select_windows(reader.width, reader.height, self._dataset, valid)
         if not windows:
-            log.warning("%s: holds no data, gives no tile", image.path)
+            log.warning("%s: holds no data, gives no tile (all of it is transparent, masked or of the value that it declares for none)", image.path)
             self.counts.update(images_without_data=1, dropped_windows=dropped)
         return windows, dropped
 

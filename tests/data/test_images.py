@@ -151,6 +151,25 @@ def test_a_value_for_no_data_in_one_band_is_data_in_the_others(tmp_path, left_ha
         assert image.valid_data(1).share(0, 0, 96, 64) == 1.0
 
 
+def test_a_fourth_band_that_is_no_mask(tmp_path):
+    # Near infrared, dark over water, in a file of four bands as GDAL writes it by default.
+    values = np.random.default_rng(1).integers(1, 255, (4, 64, 96)).astype(np.uint8)
+    values[3, :, 48:] = 0
+    path = geotiff(tmp_path / "image.tif", values, photometric="RGB", alpha="yes")
+    with rasterio.open(path) as source:
+        assert source.colorinterp[3] == ColorInterp.alpha
+    with open_image(path) as image:
+        assert image.valid_data(1) is None
+
+
+def test_soft_edges_of_a_mask(tmp_path, left_half):
+    values = np.full((4, 64, 96), 255, np.uint8)
+    values[3] = np.where(left_half, 255, 0)
+    values[3, :, 46:48] = 100
+    with open_image(geotiff(tmp_path / "image.tif", values, photometric="RGB", alpha="yes")) as image:
+        assert image.valid_data(1).share(32, 0, 32, 64) == 0.5
+
+
 def test_a_file_that_declares_no_holes_is_not_looked_through(tmp_path, photo, monkeypatch):
     with open_image(write(tmp_path, encoded(photo, format="PNG"))) as image:
         monkeypatch.setattr(image, "_source", type("Source", (), {"mask_flag_enums": image._source.mask_flag_enums})())
