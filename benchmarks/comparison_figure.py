@@ -3,9 +3,10 @@
 cd docs/results; python ../../benchmarks/comparison_figure.py --table ships=tables/hrsc_ten_percent.csv --table thermal=tables/hituav_close_ten_percent.csv \\
     --table "thermal, again"=tables/hituav_close_again.csv --table "thermal, longer"=tables/hituav_close_long_pretraining.csv \\
     --table "thermal, second"=tables/hituav_close_long_pretraining_second.csv \\
-    --table "thermal, short"=tables/hituav_close_short.csv --output figures/ten_percent.svg
+    --table "thermal, short"=tables/hituav_close_short.csv --table "thermal, all labels"=tables/hituav_close_all_labels_first.csv \\
+    --output figures/comparison.svg
 
-Reads the CSV files that stage `tables` writes; bars are one deviation over fine-tuning seeds to either side.
+Reads the CSV files that stage `tables` writes; bars are one deviation over fine-tuning seeds to either side. A panel is empty where a table has no such rows.
 """
 
 import argparse
@@ -45,7 +46,11 @@ def main() -> None:
         title, path = table.split("=", 1)
         rows = csv.read_csv(path).to_pylist()
         for axes, (what, column, tuned) in zip(line, PANELS, strict=True):
-            draw(axes, [row for row in rows if (row["epochs"] != 0) == tuned], column)
+            shown = [row for row in rows if (row["epochs"] != 0) == tuned]
+            if not shown:
+                axes.set_axis_off()
+                continue
+            draw(axes, shown, column)
             axes.set_title(f"{title}: {what}")
     given.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(given.output, metadata={"Date": None})
