@@ -83,13 +83,18 @@ class ImageReader:
         Raises:
             UserError: the file is damaged or cut off.
         """
+        valid = self._valid(max(1, self.height // step), max(1, self.width // step))
+        return None if valid is None else ValidData(np.logical_or.reduce(valid), self.width, self.height)
+
+    def _valid(self, height: int, width: int) -> NDArray[np.bool_] | None:
+        """[1 or 3, height, width] whether pixels spread over the image hold data, for all bands together or each; None for all."""
         flags = [self._source.mask_flag_enums[band - 1] for band in self._chosen]
         if all(MaskFlags.all_valid in of_band for of_band in flags):
             return None
         bands = self._chosen[:1] if MaskFlags.per_dataset in flags[0] else self._chosen
         with _reading(self._path):
-            mask = self._blocks.sample(lambda window: self._source.read_masks(bands, window=window), max(1, self.height // step), max(1, self.width // step))
-        return None if _has_shades(mask) else ValidData(mask.max(axis=0) > 0, self.width, self.height)
+            mask = self._blocks.sample(lambda window: self._source.read_masks(bands, window=window), height, width)
+        return None if _has_shades(mask) else mask.astype(np.bool_)
 
     def check(self) -> None:
         """Decode the whole image and keep nothing.
@@ -129,8 +134,8 @@ class ImageReader:
         if self._stretch_name == "range" or (self._stretch_name == "auto" and kind == np.uint8):
             return range_stretch(bits, len(self._chosen))
         shrink = max(1.0, max(self.width, self.height) / _SAMPLE_SIDE)
-        sample = self._blocks.sample(self._read, max(1, round(self.height / shrink)), max(1, round(self.width / shrink)))
-        return percentile_stretch(sample, self._source.nodata)
+        height, width = max(1, round(self.height / shrink)), max(1, round(self.width / shrink))
+        return percentile_stretch(self._blocks.sample(self._read, height, width), self._valid(height, width))
 
 
 @contextmanager

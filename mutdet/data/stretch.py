@@ -40,18 +40,19 @@ def range_stretch(bits: int, bands: int) -> Stretch:
     return Stretch((0.0,) * bands, (2.0**bits - 1,) * bands)
 
 
-def percentile_stretch(sample: NDArray[np.generic], nodata: float | None) -> Stretch:
+def percentile_stretch(sample: NDArray[np.generic], valid: NDArray[np.bool_] | None) -> Stretch:
     """Stretch of each band of a sample [bands, H, W] from its 2nd to its 98th percentile.
 
-    Pixels that are no finite number or hold `nodata` do not count. Where the two percentiles coincide, as in a dark image with a few bright objects,
-    smallest and largest value take their place; a constant band becomes 0.
+    Pixels that are no finite number, or not `valid` [1 or bands, H, W] where that is given, do not count. Where the two percentiles coincide,
+    as in a dark image with a few bright objects, smallest and largest value take their place; a constant band becomes 0.
     """
     lows, highs = [], []
-    for band in sample.astype(np.float64):
-        valid = band[np.isfinite(band) & (band != nodata)] if nodata is not None else band[np.isfinite(band)]
-        low, high = np.percentile(valid, _PERCENTILES) if len(valid) else (0.0, 1.0)
+    usable = np.isfinite(sample) if valid is None else np.isfinite(sample) & valid
+    for band, counted in zip(sample.astype(np.float64), usable, strict=True):
+        values = band[counted]
+        low, high = np.percentile(values, _PERCENTILES) if len(values) else (0.0, 1.0)
         if low == high:
-            low, high = (valid.min(), valid.max())
+            low, high = (values.min(), values.max())
         lows.append(float(low))
         highs.append(float(high) if high > low else float(np.nextafter(low, np.inf)) + 1.0)
     return Stretch(tuple(lows), tuple(highs))

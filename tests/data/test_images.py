@@ -314,6 +314,17 @@ def test_nodata_does_not_count(tmp_path, photo):
     assert np.abs(whole(tmp_path / "n.tif")[40:, :, 0] - percentile_reference(values[40:])).max() <= 6
 
 
+@pytest.mark.parametrize("hidden", [{"alpha": "yes", "photometric": "RGB"}, {"nodata": 0}])
+def test_margins_without_data_do_not_count(tmp_path, photo, hidden):
+    values = np.full((4, HEIGHT, WIDTH), 65535, np.uint16)
+    values[:3] = photo.transpose(2, 0, 1).astype(np.uint16) * 30 + 1000
+    inside = values[:3, 40:].copy()
+    values[:, :40] = 0
+    path = geotiff(tmp_path / "m.tif", values if "alpha" in hidden else values[:3], **hidden)
+    for band in range(3):
+        assert np.abs(whole(path)[40:, :, band] - percentile_reference(inside[band])).max() <= 6
+
+
 def test_bands_of_a_file(tmp_path, photo):
     stack = np.concatenate([photo, photo[..., ::-1] // 2, photo[..., :2] // 3], axis=2)
     path = write(tmp_path, tiff(stack.transpose(2, 0, 1), photometric="minisblack", planarconfig="separate"))
