@@ -47,15 +47,27 @@ class UpDetr(PretrainingMethod):
         return ["object"]
 
     def losses(self, images: Tensor, sizes: Tensor, targets: Sequence[Targets], generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
-        """Detection losses without denoising, and `reconstruction<layer>`; targets are not read."""
+        """Detection losses without denoising, those of the encoder only where its proposals are used, and `reconstruction<layer>`; targets are not read."""
         detector, settings = self.detector, self._settings
         patches = random_patches(sizes, settings, generators, images.device)
         features = pooled_features(detector.backbone, augmented_patches(images, sizes, [p.boxes for p in patches], settings, generators), _LEVEL)
         encoded = detector.encode(images, sizes)
-        proposals = detector.propose(encoded, detector.project_memory(encoded))
+        proposals = detector.propose(encoded, detector.project_memory(encoded), self._ranking(encoded, generators))
         outputs = self._decode(encoded, proposals, features.unflatten(0, (len(images), -1)), generators)
         detection = detector.losses(proposals, Decoded(outputs, None), None, patches, sizes)
-        return {**detection.values, **self._reconstructions(outputs, detection.decoder, features)}
+        learned = {name: value for name, value in detection.values.items() if self._uses_proposals or not name.startswith("encoder/")}
+        return {**learned, **self._reconstructions(outputs, detection.decoder, features)}
+
+    @property
+    def _uses_proposals(self) -> bool:
+        return self._settings.query_places == "proposals"
+
+    def _ranking(self, encoded: Encoded, generators: Sequence[torch.Generator]) -> Tensor | None:
+        """Scores [B, K] by which tokens become queries, drawn at random; None: the encoder's own."""
+        if self._uses_proposals:
+            return None
+        tokens = encoded.memory.shape[1]
+        return torch.stack([torch.rand(tokens, generator=generator) for generator in generators]).to(encoded.memory.device)
 
     def _decode(self, encoded: Encoded, proposals: Proposals, features: Tensor, generators: Sequence[torch.Generator]) -> LayerOutputs:
         """Decode with the features [B, M, D] of each query's patch added to its content, some left out."""

@@ -90,6 +90,29 @@ def test_targets_are_not_read():
     assert not [name for name in one if "denoising" in name]
 
 
+def test_random_places_are_anchors_of_tokens_drawn_anew_and_leave_the_head_of_the_encoder_alone():
+    method = _method(query_places="random")
+    torch.nn.init.zeros_(method.detector.encoder_head.box[-1].weight)
+    torch.nn.init.zeros_(method.detector.encoder_head.box[-1].bias)
+    seen = []
+    decode = method.detector.decode_queries
+    method.detector.decode_queries = lambda encoded, proposals, *rest: seen.append((encoded, proposals)) or decode(encoded, proposals, *rest)
+    images, sizes = noise_images(2)
+    terms = method.losses(images, sizes, [], generators(2, 2))
+    method.losses(images, sizes, [], generators(2, 3))
+    assert not [name for name in terms if name.startswith("encoder/")]
+    assert {name.split("/")[0] for name in terms} >= {"decoder0", "decoder1"}
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(parameter.grad is None for parameter in method.detector.encoder_head.parameters())
+    for encoded, proposals in seen:
+        chosen = [anchors[tokens] for anchors, tokens in zip(encoded.anchors, proposals.tokens, strict=True)]
+        torch.testing.assert_close(proposals.reference_boxes, torch.stack(chosen).sigmoid())
+    first, second = (proposals.tokens for _, proposals in seen)
+    assert all(len(set(tokens.tolist())) == len(tokens) for tokens in first)
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first[1], second[1])
+
+
 @torch.no_grad()
 def test_reconstruction_of_every_layer_by_a_loop():
     method = _method(patch_dropout=0.0, reconstruction_weight=2.0)

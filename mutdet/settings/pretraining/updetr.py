@@ -18,6 +18,11 @@ class UpDetrPretrainSettings(PatchSettings, TrainedPretrainSettings):
     longest_side: float | None = Field(None, description="Longest side of a patch, pixels; none: the tile's shorter side less `shortest_side`.", ge=1.0)
     patch_dropout: Fraction = Field(0.1, description="Share of queries, drawn anew for every tile, that are not told their patch.")
     group_attention: bool = Field(True, description="Whether queries see their own group alone, or all queries.")
+    query_places: Literal["proposals", "random"] = Field(
+        "proposals",
+        description="Where queries start: at the encoder's proposals, which learn places of patches too although nothing in an image tells them, "
+        "or at anchors of tokens drawn at random; the encoder's head then stays as it was.",
+    )
     reconstruction_weight: float = Field(1.0, description="Weight of the distance between predicted and true features of a patch, in every layer.", ge=0.0)
 
     @model_validator(mode="after")
