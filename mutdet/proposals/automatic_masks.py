@@ -21,8 +21,8 @@ from mutdet.proposals.candidates import Candidates, packed
 from mutdet.proposals.crops import Crop, crops_of
 from mutdet.proposals.decoders import Decoded, Decoder
 from mutdet.proposals.encoding import Encoded, ImageEncoder
-from mutdet.proposals.half_precision import DTYPES
 from mutdet.proposals.mask import Finish, Image, Mask, Size, ordered
+from mutdet.proposals.precision import arithmetic
 from mutdet.proposals.prompts import Points, grid, peaks
 from mutdet.proposals.working_memory import mask_pixels_at_once, prompts_at_once
 from mutdet.settings.proposals.sam_generator import SamSettings
@@ -43,8 +43,7 @@ class AutomaticMasks:
     def search(self, images: Sequence[Image], tile_ids: Sequence[str]) -> list[Finish]:
         """Find the masks of RGB images [H, W, 3]; see `MaskGenerator.search`."""
         crops = [crops_of((image.shape[0], image.shape[1]), self._settings) for image in images]
-        dtype = DTYPES[self._settings.precision]
-        with torch.autocast(self._sam.device.type, dtype, enabled=dtype != torch.float32):
+        with arithmetic(self._settings.precision, self._sam.device):
             encoded = iter(self._encoder.encode([crop.of(image) for image, some in zip(images, crops, strict=True) for crop in some]))
             return [self._of_tile((image.shape[0], image.shape[1]), some, encoded) for image, some in zip(images, crops, strict=True)]
 

@@ -4,7 +4,6 @@ import torch
 from segment_anything.modeling import Sam
 from torch import nn
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _MATRICES = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 

@@ -8,8 +8,9 @@ from segment_anything.modeling import Sam
 from mutdet.proposals.automatic_masks import AutomaticMasks
 from mutdet.proposals.decoders import Decoder, FusedDecoder, StockDecoder
 from mutdet.proposals.fused_attention import fuse_attention
-from mutdet.proposals.half_precision import DTYPES, halve_matrices
+from mutdet.proposals.half_precision import halve_matrices
 from mutdet.proposals.mask import Finish, Image, MaskGenerator
+from mutdet.proposals.precision import computed_dtype
 from mutdet.proposals.sam_weights import load_sam
 from mutdet.proposals.stock_masks import StockMasks
 from mutdet.settings.proposals.sam_generator import SamSettings
@@ -35,5 +36,5 @@ def automatic_masks(sam: Sam, settings: SamSettings) -> MaskGenerator:
         return StockMasks(sam, settings)
     if settings.encoder == "fused":
         fuse_attention(sam.image_encoder)
-    halve_matrices(sam, DTYPES[settings.precision])
+    halve_matrices(sam, computed_dtype(settings.precision, sam.device.type))
     return AutomaticMasks(sam, _DECODERS[settings.decoder](sam), settings)

@@ -27,7 +27,9 @@ class TrainingSettings(LoopSettings):
         None, description="Share that a moving average of all weights keeps in each step; the average is then what the training gives.", gt=0.0, lt=1.0
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Arithmetic of most layers in the training; weights, heads, sampling places and losses stay in float32."
+        "float32",
+        description="Arithmetic of most layers in the training; weights, heads, sampling places and losses stay in float32. "
+        "A processor without instructions for bfloat16 computes float32, and the log says so.",
     )
     compile: bool = Field(
         False, description="Compile backbone, neck and encoder: a minute at the start, meant for graphics cards; on two CPU cores steps become slower."

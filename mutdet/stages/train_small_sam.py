@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mutdet.proposals.precision import arithmetic
 from mutdet.proposals.small_sam import build_small_sam
 from mutdet.proposals.small_sam_loss import SmallSamLoss
 from mutdet.proposals.training_scenes import Sample, TrainingScenes
@@ -71,7 +72,7 @@ class _Training:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         losses = self._model.of_encoder if self._step < self._settings.encoder_steps else self._model.of_prompts
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._settings.precision == "bfloat16"):
+        with arithmetic(self._settings.precision, torch.device("cpu")):
             parts = losses(samples)
         total = torch.stack(list(parts.values())).sum()
         if not math.isfinite(total.item()):

@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mutdet.nn.ranks import mean_over_ranks, ranks
+from mutdet.proposals.precision import arithmetic
 from mutdet.settings.seeds import seed_for
 from mutdet.settings.training import TrainingSettings
 from mutdet.training.optimiser import learning_rate_factor, make_optimiser, set_learning_rate
@@ -95,7 +96,7 @@ class Trainer(ResumableLoop[Batch]):
             generators = [torch.Generator().manual_seed(seed_for(seed, tile_id)) for tile_id in part.tile_ids]
             last = number == len(parts) - 1
             with nullcontext() if last or not isinstance(self._losses, DistributedDataParallel) else self._losses.no_sync():
-                with torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16"):
+                with arithmetic(self._settings.precision, self._device):
                     losses = self._losses(part, generators)
                 (torch.stack(list(losses.values())).sum() / len(parts)).backward()
             for name, value in losses.items():

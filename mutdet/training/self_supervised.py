@@ -16,6 +16,7 @@ from mutdet.pretraining.selfsup.collapse import feature_deviation
 from mutdet.pretraining.selfsup.interface import SelfSupervisedMethod
 from mutdet.pretraining.selfsup.optimisers import make_optimiser, set_factor
 from mutdet.pretraining.selfsup.schedule import cosine_factor
+from mutdet.proposals.precision import arithmetic
 from mutdet.settings.backbone import BackboneFiles
 from mutdet.settings.backbones.self_supervised import SelfSupervisedSettings
 from mutdet.settings.base import Runtime
@@ -27,7 +28,6 @@ from mutdet.training.tile_index import TileIndex
 from mutdet.training.view_dataset import ViewBatch, ViewDataset, collate_views
 
 _STAGE = "backbone"
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class SelfSupervisedTrainer(ResumableLoop[ViewBatch]):
@@ -72,8 +72,7 @@ class SelfSupervisedTrainer(ResumableLoop[ViewBatch]):
     def _pass(self, part: ViewBatch) -> dict[str, float]:
         """Add the gradient of a part of the batch; its losses and figures."""
         images = [view.contiguous(memory_format=torch.channels_last) for view in part.images(self._settings.blur_kernel)]
-        dtype = _DTYPES[self._settings.precision]
-        with torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32):
+        with arithmetic(self._settings.precision, self._device):
             comparison = self._method.compare(images)
         total = torch.stack(list(comparison.losses.values())).sum()
         self._scaler.scale(total / self._settings.accumulate).backward()

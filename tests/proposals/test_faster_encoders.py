@@ -55,7 +55,7 @@ def test_encoders_without_such_attention_stay(small_random_sam):
 
 @pytest.mark.parametrize("decoder", [StockDecoder, FusedDecoder])
 @pytest.mark.parametrize("model", ["small_random_sam", "placed_sam"])
-def test_half_precision_finds_nearly_the_same(model, decoder, request, make_tile):
+def test_half_precision_finds_nearly_the_same(model, decoder, request, make_tile, bfloat16_is_computed):
     sam, image = copy.deepcopy(request.getfixturevalue(model)), make_tile(128, 128, 3)
     full = masks_of(AutomaticMasks(sam, decoder(sam), SamSettings(**LOOSE)), image, "t")
     halve_matrices(sam, torch.bfloat16)

@@ -54,7 +54,7 @@ def test_a_training_depends_on_its_own_method_and_not_on_detectors(method: str) 
     code = {name.rsplit(".", 1)[-1] for name in found if name.startswith(("mutdet.pretraining.selfsup.", "mutdet.training.backbones."))}
     assert code & set(TRAINED) <= {method} | family
     foreign = ("mutdet.detectors", "mutdet.nn.", "mutdet.evaluation", "mutdet.proposals")
-    assert {name for name in found if name.startswith(foreign)} == {"mutdet.nn.ranks"}
+    assert {name for name in found if name.startswith(foreign)} == {"mutdet.nn.ranks", "mutdet.proposals.precision"}
 
 
 def test_only_trained_backbones_have_a_log() -> None:

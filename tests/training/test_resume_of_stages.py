@@ -84,7 +84,7 @@ def compiled_graphs():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_compiled_pretraining(precision, drawn, tmp_path, monkeypatch, compiled_graphs):
+def test_compiled_pretraining(precision, drawn, tmp_path, monkeypatch, compiled_graphs, bfloat16_is_computed):
     run = pretraining("mutdet", Runtime(device="cpu"), drawn, compile=True, precision=precision)
     check_stops(run, tmp_path, monkeypatch, STEPS, STOPS[1:])
     assert compiled_graphs() > 0

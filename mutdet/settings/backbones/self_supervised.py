@@ -21,7 +21,9 @@ class SelfSupervisedSettings(BackboneMethodSettings, LoopSettings, ViewSettings)
     batch: int = Field(256, description="Tiles per optimiser step.", ge=2)
     accumulate: int = Field(1, description="Parts that a batch is passed in, one after the other, to save memory; normalisation sees a part at a time.", ge=1)
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="Arithmetic of forward passes; weights, losses and transport plans stay in float32. float16 needs CUDA."
+        "float32",
+        description="Arithmetic of forward passes; weights, losses and transport plans stay in float32. float16 needs CUDA; "
+        "a processor without instructions for bfloat16 computes float32, and the log says so.",
     )
     optimiser: Literal["lars", "sgd", "adamw"] = Field("sgd", description="LARS and SGD with momentum, or AdamW.")
     learning_rate: float = Field(0.2, description=f"Step size after warm-up for a batch of {REFERENCE_BATCH}; scaled in proportion to the batch.", gt=0.0)

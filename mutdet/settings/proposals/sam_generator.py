@@ -22,7 +22,11 @@ class SamSettings(MaskGeneratorSettings):
     encoder: Literal["stock", "fused"] = Field(
         "stock", description="Attention of the vision transformers; stock: segment-anything's layers, bit by bit; fused: without attention maps in memory."
     )
-    precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Of the networks; masks are enlarged and cut in float32.")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="Of the networks; masks are enlarged and cut in float32. "
+        "A processor without instructions for bfloat16 computes float32, and the log says so.",
+    )
     compile: bool = Field(False, description="Compile the image encoder: a minute or more at the start, faster for many tiles.")
     tiles_per_batch: int = Field(1, ge=1, description="Tiles encoded at a time; more than one changes results by rounding.")
     points_per_side: int = Field(32, ge=0, le=256, description="Prompts along each side of a regular grid; 0: no grid.")

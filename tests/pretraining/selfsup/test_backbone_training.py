@@ -157,7 +157,7 @@ def test_accumulated_parts_make_one_step(drawn, tmp_path):
     assert parts[1, "loss/total"] == pytest.approx(whole[1, "loss/total"], rel=0.3)
 
 
-def test_reduced_precision_stays_near(drawn, tmp_path):
+def test_reduced_precision_stays_near(drawn, tmp_path, bfloat16_is_computed):
     exact = train(tmp_path / "32", drawn.tiles, settings_of("selfemd", iterations=1))[1]
     reduced = train(tmp_path / "16", drawn.tiles, settings_of("selfemd", iterations=1, precision="bfloat16"))[1]
     assert reduced[1, "loss/total"] == pytest.approx(exact[1, "loss/total"], rel=0.05)
