@@ -9,6 +9,12 @@ from mutdet.proposals import precision
 def bfloat16_is_computed(monkeypatch):
     """Precision bfloat16 is computed as such on every processor, slowly where it must be."""
     monkeypatch.setattr(precision, "_processor_computes_bfloat16", lambda: True)
-    precision.computed_dtype.cache_clear()
+    precision.computed_precision.cache_clear()
     yield
-    precision.computed_dtype.cache_clear()
+    precision.computed_precision.cache_clear()
+
+
+@pytest.fixture
+def no_bfloat16(bfloat16_is_computed, monkeypatch):
+    """The processor has no instructions for bfloat16."""
+    monkeypatch.setattr(precision, "_processor_computes_bfloat16", lambda: False)

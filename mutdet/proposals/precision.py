@@ -10,7 +10,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 
 @cache
-def computed_dtype(precision: str, device_type: str) -> torch.dtype:
+def computed_precision(precision: str, device_type: str) -> str:
     """What `precision` is computed in: itself, but float32 in place of bfloat16 on a processor without instructions for it.
 
     There PyTorch's bfloat16 is correct and 10 to 40 times as slow as float32. The log tells so, once in a process.
@@ -21,12 +21,17 @@ def computed_dtype(precision: str, device_type: str) -> torch.dtype:
     """
     if precision == "bfloat16" and device_type == "cpu" and not _processor_computes_bfloat16():
         log.warning("precision bfloat16 is computed in float32: this processor (%s) has no instructions for it", torch.backends.cpu.get_cpu_capability())
-        return torch.float32
-    return _DTYPES[precision]
+        return "float32"
+    return precision
+
+
+def computed_dtype(precision: str, device_type: str) -> torch.dtype:
+    """The same as PyTorch's type."""
+    return _DTYPES[computed_precision(precision, device_type)]
 
 
 def arithmetic(precision: str, device: torch.device) -> torch.autocast:
-    """Context in which most layers compute in `precision`, as `computed_dtype` has it."""
+    """Context in which most layers compute in `precision`, as `computed_precision` has it."""
     dtype = computed_dtype(precision, device.type)
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 

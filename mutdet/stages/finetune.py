@@ -13,6 +13,7 @@ from mutdet.detectors.weights import DetectorFile, load_detector, save_detector
 from mutdet.evaluation.inference import CLASS_AGNOSTIC
 from mutdet.nn.backbones import Extent, reestimate_batch_norm
 from mutdet.nn.ranks import rank
+from mutdet.proposals.precision import computed_precision
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import log, progress
 from mutdet.settings.errors import UserError
@@ -71,7 +72,7 @@ def _train(files: FinetuneFiles, settings: FinetuneSettings, runtime: Runtime, d
     facts = {**source.facts, "image_size": settings.image_size, CLASS_AGNOSTIC: False}
     save_detector(files.output, model.cpu(), categories, facts)
     book.write(files.log)
-    counts = {"images": sorted(images), "tiles": len(index), "objects": len(objects.boxes)}
+    counts = {"images": sorted(images), "tiles": len(index), "objects": len(objects.boxes), "computed_in": computed_precision(settings.precision, device.type)}
     write_provenance(files.output, settings=settings.model_dump(mode="json"), transfer=asdict(report), **counts, **facts)
 
 

@@ -11,6 +11,7 @@ from mutdet.embedding.backbones import load_backbone as read_backbone
 from mutdet.nn.backbones import load_backbone
 from mutdet.nn.ranks import rank
 from mutdet.pretraining.interface import PretrainingMethod
+from mutdet.proposals.precision import computed_precision
 from mutdet.settings.base import Runtime
 from mutdet.settings.pretrain import PretrainFiles, PretrainSettings, PseudoLabelPretrainSettings, TrainedPretrainSettings
 from mutdet.settings.registries import DETECTORS, PRETRAINING_METHODS, load
@@ -47,7 +48,8 @@ def _run_training(
     log = _train(files, settings, runtime, method, index, objects)
     if rank() == 0:
         counts = {"tiles": len(index), "objects": len(objects.boxes), "pseudo_classes": len(categories)}
-        _write(files, settings, method, categories, log, {"image_size": settings.image_size}, counts)
+        computed = {"computed_in": computed_precision(settings.precision, device.type)}
+        _write(files, settings, method, categories, log, {"image_size": settings.image_size}, {**counts, **computed})
 
 
 def _write(
@@ -57,7 +59,7 @@ def _write(
     categories: list[str],
     log: LogBook,
     facts: Mapping[str, Any] | None = None,
-    counts: Mapping[str, int] | None = None,
+    counts: Mapping[str, int | str] | None = None,
 ) -> None:
     """Write detector, log and provenance; `facts` go into the detector's header too."""
     backbone = read_metadata(files.backbone).get("method", "unknown")

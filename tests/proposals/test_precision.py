@@ -2,18 +2,12 @@
 
 import logging
 
-import pytest
 import torch
 
 from mutdet.proposals import precision
 from mutdet.proposals.precision import arithmetic, computed_dtype
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def no_bfloat16(bfloat16_is_computed, monkeypatch):
-    monkeypatch.setattr(precision, "_processor_computes_bfloat16", lambda: False)
 
 
 def product(precision):

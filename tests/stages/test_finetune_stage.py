@@ -178,6 +178,17 @@ def test_fraction_trains_on_fewer_images(drawn, pretrained, tmp_path):
     assert facts["tiles"] <= 3
 
 
+def test_without_bfloat16_trainings_are_those_of_float32_and_say_so(drawn, tmp_path, no_bfloat16):
+    trained = {}
+    for precision in ("float32", "bfloat16"):
+        first = _pretrain(drawn, tmp_path / precision, MUTDET.model_copy(update={"precision": precision}))
+        second = _finetune(drawn, tmp_path / precision, first, precision=precision)
+        assert {json.loads(path.with_suffix(".json").read_text())["computed_in"] for path in (first, second)} == {"float32"}
+        trained[precision] = load_file(first), load_file(second)
+    for one, other in zip(*trained.values(), strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_no_labels_are_told(drawn, pretrained, tmp_path):
     with pytest.raises(UserError, match="no image of split train has a label"):
         _finetune(drawn, tmp_path, pretrained, ignore_categories=sorted(CATEGORIES))
