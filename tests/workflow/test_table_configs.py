@@ -41,7 +41,7 @@ DIAGNOSES = [
     ("hituav_close", "long_pretraining", None, 3, 12, 1),
     ("hituav_close", "long_pretraining", "long_pretraining_seeds", 5, 20, 1),
     ("hituav_close", "parts", None, 6, 24, 2),
-    ("hituav_close", "patches", None, 3, 12, 0),
+    ("hituav_close", "patches", None, 5, 20, 0),
     ("hituav_close", "pretraining_seeds", None, 9, 16, 1),
 ]
 
@@ -59,6 +59,13 @@ def test_diagnoses_share_all_but_what_they_change(project, table, name, own_tabl
     assert planned["masks"] == planned["boxes"] == planned["embed"] == (2 if codebooks else 0)
     assert planned["codebook"] == codebooks
     assert planned["backbone_train"] == 1
+
+
+def test_diagnosis_of_the_demo_needs_no_mask(project):
+    over = ["--configfile", "config/config.yaml", "config/diagnosis/scenes_patches.yaml"]
+    planned = project.planned(*over, "--", "results/demo/tables/patches.parquet")
+    assert (planned["pretrain"], planned["finetune"], planned["backbone_train"]) == (4, 16, 1)
+    assert planned["masks"] == planned["codebook"] == 0
 
 
 def test_one_more_row_reruns_nothing_else(project):
