@@ -15,6 +15,7 @@ from mutdet.settings.errors import SupersededError, UserError
 from mutdet.settings.flags import SEPARATOR, Flag, choice_of, flags_of
 from mutdet.settings.messages import one_line
 from mutdet.settings.stages import COMMANDS, Stage
+from mutdet.settings.waiting import spin_briefly
 from mutdet.tables.claims import claimed
 from mutdet.tables.cluster_job import end_own_job
 from mutdet.training.stopping import EXIT_CODE, StoppedError
@@ -23,6 +24,7 @@ from mutdet.training.stopping import EXIT_CODE, StoppedError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code. Bad input prints one line, without a traceback."""
     configure_logging()
+    spin_briefly()
     namespace = vars(build_parser().parse_args(arguments))
     stage: Stage = namespace["stage"]
     try:
