@@ -47,7 +47,8 @@ def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
     if not shown:
         return [Note("No experiment has an average precision: nothing has been fine-tuned, or no class has a label.")]
     measures = {"voc07_ap50": "AP50", "voc07_ap75": "AP75", "voc07_ap50_95": "AP50:95", "area_ap50": "AP50 area"}
-    headers = ["experiment", "pre-training", "labels", "length", "seeds", *measures.values(), "gain"]
+    gains = {"voc07_ap50": "gain", "area_ap50": "gain, area"}
+    headers = ["experiment", "pre-training", "labels", "length", "seeds", *measures.values(), *gains.values()]
     cells = [
         [
             row["experiment"],
@@ -56,12 +57,12 @@ def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
             training_length(row),
             str(row["seeds"]),
             *(measured(row, measure) for measure in measures),
-            gained(row, "voc07_ap50") or MISSING,
+            *(gained(row, measure) or MISSING for measure in gains),
         ]
         for row in shown
     ]
-    gains = f"± is the spread over seeds; gain: points of AP50 over {baseline}."
-    caption = f"Average precision after fine-tuning in percent, mean over classes ({_sets(shown)}); VOC07's 11 points unless it says area. {gains}"
+    meaning = f"± is the spread over seeds; gain: points of AP50 over {baseline}."
+    caption = f"Average precision after fine-tuning in percent, mean over classes ({_sets(shown)}); VOC07's 11 points unless it says area. {meaning}"
     strong = _best(shown, list(measures), offset=5)
     return [Table(headers, cells, caption, strong)]
 

@@ -9,7 +9,7 @@ from mutdet.reporting.run_folder import RunFolder
 from mutdet.settings.report import ReportSettings
 
 Row = dict[str, Any]
-_MEASURES = {"voc07_ap50": "AP50", "voc07_ap75": "AP75", "recall_50": "recall"}
+_MEASURES = {"voc07_ap50": "AP50", "voc07_ap75": "AP75", "area_ap50": "AP50 (area)", "recall_50": "recall"}
 _PAPER = {"voc07_ap50_paper": "AP50 in the paper", "voc07_ap75_paper": "AP75 in the paper"}
 
 

@@ -22,7 +22,13 @@ from mutdet.tables.write import write_table
 
 def rows(experiment: str, pretrain: str, ap: float | None, recall: float = 0.5, **facts: Any) -> list[dict[str, Any]]:
     base = {"experiment": experiment, "dataset": "d", "split": "val", "pretrain": pretrain, "fraction": 0.25, "seed": 0, "epochs": 12, "iterations": None}
-    found = [("voc07", 0.5, "mean", ap, 0.9), ("voc07", 0.5, "ship", 0.01, 0.9), ("area", None, "mean", ap, 0.9), ("recall@100", 0.5, "all", None, recall)]
+    found = [
+        ("voc07", 0.5, "mean", ap, 0.9),
+        ("voc07", 0.5, "ship", 0.01, 0.9),
+        ("area", 0.5, "mean", ap and ap / 2, 0.9),
+        ("area", None, "mean", ap, 0.9),
+        ("recall@100", 0.5, "all", None, recall),
+    ]
     values = [dict(zip(("metric", "threshold", "category", "ap", "recall"), row, strict=True), positives=3) for row in found]
     return [{**base, **facts, **value} for value in values]
 
@@ -142,10 +148,10 @@ def test_section_shows_every_table_with_the_papers_figures(evaluations: list[Pat
         run(TablesFiles(evaluations=evaluations, output=folder / f"{name}.parquet"), settings, Runtime())
     first, second = tables_section(RunFolder(tmp_path / "run"), ReportSettings()).blocks
     assert [table.caption.split(".")[0] for table in (first, second)] == ["Table a", "Table b"]
-    assert first.headers == ["experiment", "labels", "length", "seeds", "AP50", "gain", "recall", "gain", "AP50 in the paper"]
+    assert first.headers == ["experiment", "labels", "length", "seeds", "AP50", "gain", "AP50 (area)", "gain", "recall", "gain", "AP50 in the paper"]
     assert first.rows == [
-        ["none", "25 %", "12 epochs", "1", "20.0", "–", "50.0", "–", "–"],
-        ["mutdet", "25 %", "12 epochs", "1", "50.0", "+30.0", "50.0", "+0.0", "56.9"],
+        ["none", "25 %", "12 epochs", "1", "20.0", "–", "10.0", "–", "50.0", "–", "–"],
+        ["mutdet", "25 %", "12 epochs", "1", "50.0", "+30.0", "25.0", "+15.0", "50.0", "+0.0", "56.9"],
     ]
 
 

@@ -23,7 +23,7 @@ from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
 from mutdet.settings.report import ReportPageFiles, ReportSettings
 from mutdet.stages.report import run_page as report
-from mutdet.tables import boxes, masks, tiles
+from mutdet.tables import boxes, evaluation, masks, tiles
 from mutdet.tables.read import read_table
 from mutdet.tables.write import write_table
 
@@ -95,6 +95,18 @@ def test_figures_of_the_run_are_shown(make_run: Callable[[], Path]) -> None:
         "car: precision against recall",
     ):
         assert text in page
+
+
+def test_gain_at_the_head_of_the_page_is_by_area(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    path = run / "evaluate" / "mutdet-25-s0" / "evaluation.parquet"
+    shifts = {"voc07": -0.35, "area": 0.05}
+    rows = [{**row, "ap": row["ap"] and row["ap"] + shifts[row["metric"]]} for row in read_table(path).to_pylist()]
+    write_table(path, rows, evaluation.SCHEMA)
+    page = render(run)
+    assert "<dt>points of AP50 (area) gained by pre-training</dt><dd>+20.0</dd>" in page
+    assert "<td>−20.0</td>" in page
+    assert "<td>+20.0</td>" in page
 
 
 @pytest.mark.parametrize("stage", STAGES)
