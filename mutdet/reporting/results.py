@@ -1,6 +1,6 @@
 """Section of figures: AP, recall before fine-tuning, classes, precision-recall curves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
@@ -15,6 +15,15 @@ from mutdet.tables.evaluation import ALL, MEAN, VOC07
 from mutdet.tables.read import read_table
 
 Row = dict[str, Any]
+_GAIN = "_gain"
+_PRECISIONS = {
+    "voc07_ap50": "AP50",
+    "voc07_ap50_gain": "gain",
+    "voc07_ap75": "AP75",
+    "voc07_ap50_95": "AP50:95",
+    "area_ap50": "AP50 (area)",
+    "area_ap50_gain": "gain",
+}
 _CURVE_CLASSES = 12
 _CURVE_THRESHOLD = 0.5
 
@@ -46,9 +55,7 @@ def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
     shown = [row for row in rows if row["voc07_ap50"] is not None or row["area_ap50"] is not None]
     if not shown:
         return [Note("No experiment has an average precision: nothing has been fine-tuned, or no class has a label.")]
-    measures = {"voc07_ap50": "AP50", "voc07_ap75": "AP75", "voc07_ap50_95": "AP50:95", "area_ap50": "AP50 area"}
-    gains = {"voc07_ap50": "gain", "area_ap50": "gain, area"}
-    headers = ["experiment", "pre-training", "labels", "length", "seeds", *measures.values(), *gains.values()]
+    facts = ["experiment", "pre-training", "labels", "length", "seeds"]
     cells = [
         [
             row["experiment"],
@@ -56,15 +63,18 @@ def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
             f"{percent(row['fraction'], 0)} %" if row["fraction"] is not None else MISSING,
             training_length(row),
             str(row["seeds"]),
-            *(measured(row, measure) for measure in measures),
-            *(gained(row, measure) or MISSING for measure in gains),
+            *(_figure(row, column) for column in _PRECISIONS),
         ]
         for row in shown
     ]
-    meaning = f"± is the spread over seeds; gain: points of AP50 over {baseline}."
-    caption = f"Average precision after fine-tuning in percent, mean over classes ({_sets(shown)}); VOC07's 11 points unless it says area. {meaning}"
-    strong = _best(shown, list(measures), offset=5)
-    return [Table(headers, cells, caption, strong)]
+    gains = f"± is the spread over seeds; gain: points of the AP50 before it over {baseline}."
+    caption = f"Average precision after fine-tuning in percent, mean over classes ({_sets(shown)}); VOC07's 11 points unless it says area. {gains}"
+    strong = _best(shown, {column: place for place, column in enumerate(_PRECISIONS, start=len(facts)) if not column.endswith(_GAIN)})
+    return [Table([*facts, *_PRECISIONS.values()], cells, caption, strong)]
+
+
+def _figure(row: Row, column: str) -> str:
+    return gained(row, column.removesuffix(_GAIN)) or MISSING if column.endswith(_GAIN) else measured(row, column)
 
 
 def _recall_blocks(evaluation: Sequence[Row], rows: Sequence[Row], baseline: str) -> list[Block]:
@@ -81,7 +91,7 @@ def _recall_blocks(evaluation: Sequence[Row], rows: Sequence[Row], baseline: str
     headers = ["experiment", "pre-training", *(f"IoU {threshold:g}" for threshold in thresholds), "gain"]
     meaning = f"share of the labelled objects that the {boxes} best boxes of each image cover"
     caption = f"Class-agnostic recall before fine-tuning in percent: {meaning}. Gain: points at IoU 0.5 over {baseline}."
-    return [Table(headers, cells, caption, _best(list(wanted.values()), ["recall_50"], offset=2 + thresholds.index(0.5)))]
+    return [Table(headers, cells, caption, _best(list(wanted.values()), {"recall_50": 2 + thresholds.index(0.5)}))]
 
 
 def _class_blocks(evaluation: Sequence[Row], order: Sequence[str]) -> list[Block]:
@@ -93,7 +103,7 @@ def _class_blocks(evaluation: Sequence[Row], order: Sequence[str]) -> list[Block
     positives = {key[0]: row["positives"] for key, row in cells.items()}
     values = {experiment: [cells[name, experiment]["ap"] if (name, experiment) in cells else None for name in classes] for experiment in experiments}
     rows = [[name, str(positives[name]), *(percent(values[experiment][i]) for experiment in experiments)] for i, name in enumerate(classes)]
-    first_point = "One right box at the top of a ranking earns 9.1, the first of VOC07's 11 points: compare figures that low by AP50 area."
+    first_point = "One right box at the top of a ranking earns 9.1, the first of VOC07's 11 points: compare figures that low by AP50 (area)."
     caption = f"AP50 (VOC07) of each class in percent, and its labelled objects in the images evaluated. {first_point}"
     table = Table(["class", "objects", *experiments], rows, caption)
     groups = {experiment: [100 * (value or 0.0) for value in values[experiment]] for experiment in experiments}
@@ -128,11 +138,11 @@ def _sets(rows: Sequence[Row]) -> str:
     return ", ".join(sorted({f"{row['dataset']} {row['split']}" for row in rows}))
 
 
-def _best(rows: Sequence[Row], measures: Sequence[str], offset: int) -> frozenset[tuple[int, int]]:
-    """Cells of the highest figure in each column, where rows differ."""
+def _best(rows: Sequence[Row], columns: Mapping[str, int]) -> frozenset[tuple[int, int]]:
+    """Cells of the highest figure in the column of each measure, where rows differ."""
     best = set()
-    for column, measure in enumerate(measures):
+    for measure, column in columns.items():
         values = [row[measure] for row in rows if row[measure] is not None]
         if len(set(values)) > 1:
-            best |= {(i, offset + column) for i, row in enumerate(rows) if row[measure] == max(values)}
+            best |= {(i, column) for i, row in enumerate(rows) if row[measure] == max(values)}
     return frozenset(best)
