@@ -16,7 +16,7 @@ from mutdet.tables.read import read_table
 
 Row = dict[str, Any]
 _GAIN = "_gain"
-_PRECISIONS = {
+_PRECISIONS = {  # column of the table `comparison`: title
     "voc07_ap50": "AP50",
     "voc07_ap50_gain": "gain",
     "voc07_ap75": "AP75",
@@ -63,7 +63,7 @@ def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
             f"{percent(row['fraction'], 0)} %" if row["fraction"] is not None else MISSING,
             training_length(row),
             str(row["seeds"]),
-            *(_figure(row, column) for column in _PRECISIONS),
+            *(_cell(row, column) for column in _PRECISIONS),
         ]
         for row in shown
     ]
@@ -73,7 +73,7 @@ def _precision_blocks(rows: Sequence[Row], baseline: str) -> list[Block]:
     return [Table([*facts, *_PRECISIONS.values()], cells, caption, strong)]
 
 
-def _figure(row: Row, column: str) -> str:
+def _cell(row: Row, column: str) -> str:
     return gained(row, column.removesuffix(_GAIN)) or MISSING if column.endswith(_GAIN) else measured(row, column)
 
 
