@@ -3,6 +3,7 @@
 import base64
 import io
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ COLOURS = ["#2f7ed8", "#e07a1f", "#2a9d62", "#c2408a", "#8a6fd1", "#b58900", "#1
 _GREY = "#80868f"
 _POINTS = 300
 _LEGEND_INSIDE = 3
+_LEGEND_COLUMNS = 3
+_LEGEND_ROW = 0.19
 _DECADES = 30
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -61,22 +64,27 @@ def histogram(values: np.ndarray, caption: str, label: str, *, bins: int = 40, l
 
 
 @mpl.rc_context(_STYLE)
-def lines(curves: Mapping[str, Line], caption: str, x_label: str, y_label: str, *, unit_square: bool = False) -> Picture:
-    """Curves of at least one point by name; long ones are thinned out evenly. x is a whole number, or both axes run from 0 to 1 (`unit_square`)."""
+def lines(curves: Mapping[str, Sequence[Line]], caption: str, x_label: str, y_label: str, *, unit_square: bool = False) -> Picture:
+    """Curves of at least one point; those of one name, such as the seeds of a training, look alike.
+
+    Long ones are thinned out evenly. x is a whole number, or both axes run from 0 to 1 (`unit_square`).
+    """
     figure, axes = _axes(x_label, y_label)
-    for number, (name, (x, y)) in enumerate(curves.items()):
-        count = len(np.asarray(x))
-        chosen = np.unique(np.linspace(0, count - 1, min(count, _POINTS)).astype(int))
+    for number, (name, alike) in enumerate(curves.items()):
         style = ["-", "--", ":"][number // len(COLOURS) % 3]
-        axes.plot(np.asarray(x)[chosen], np.asarray(y)[chosen], style, color=COLOURS[number % len(COLOURS)], linewidth=1.6, label=name)
-    if _spans_decades([y for _, y in curves.values()]):
+        for place, (x, y) in enumerate(alike):
+            chosen = _thinned(len(np.asarray(x)))
+            label = name if place == 0 else None
+            width = 1.6 if len(alike) == 1 else 1.1
+            axes.plot(np.asarray(x)[chosen], np.asarray(y)[chosen], style, color=COLOURS[number % len(COLOURS)], linewidth=width, label=label)
+    if _spans_decades([y for alike in curves.values() for _, y in alike]):
         axes.set_yscale("log")
     if unit_square:
         axes.set(xlim=(0, 1.01), ylim=(0, 1.02))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if len(curves) > _LEGEND_INSIDE:
-        figure.legend(loc="outside right upper", labelspacing=0.3)
+        _legend_above(figure, len(curves))
     elif len(curves) > 1:
         axes.legend(loc="best", labelspacing=0.3)
     return _picture(figure, caption)
@@ -94,8 +102,19 @@ def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], caption: s
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     if len(groups) > 1:
-        axes.legend(loc="lower right")
+        _legend_above(figure, len(groups))
     return _picture(figure, caption)
+
+
+def _legend_above(figure: Figure, entries: int) -> None:
+    """Legend over the axes, which keep their height: beside them long names would leave no room, and on them cover what they name."""
+    columns = min(entries, _LEGEND_COLUMNS)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_ROW * math.ceil(entries / columns))
+    figure.legend(loc="outside upper center", ncols=columns, labelspacing=0.3, columnspacing=1.2)
+
+
+def _thinned(count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, _POINTS)).astype(int))
 
 
 def _spans_decades(values: Sequence[ArrayLike]) -> bool:

@@ -49,10 +49,10 @@ def _codebook_blocks(run: RunFolder, variant: str) -> list[Block]:
         f"Codebook {variant}: {thousands(int(sizes.sum()))} objects in {int((sizes > 0).sum())} clusters, {percent(sizes[0] / sizes.sum())} % in the largest. "
         f"{len(book.components)} principal components keep {percent(float(shares[-1]))} % of the variance of {len(book.mean)} numbers."
     )
-    variance = lines({"share": (np.arange(1, len(shares) + 1), shares)}, "Variance explained by the first components", "components", "share of the variance")
-    size = lines({"objects": (numbers, sizes)}, "Objects of each cluster, largest first", "cluster", "objects")
+    variance = lines({"share": [(np.arange(1, len(shares) + 1), shares)]}, "Variance explained by the first components", "components", "share of the variance")
+    size = lines({"objects": [(numbers, sizes)]}, "Objects of each cluster, largest first", "cluster", "objects")
     similarity = clusters["mean_similarity"].to_numpy()
-    typical = lines({"mean cosine": (numbers, similarity)}, "How alike the objects of a cluster are", "cluster", "mean cosine to the centre")
+    typical = lines({"mean cosine": [(numbers, similarity)]}, "How alike the objects of a cluster are", "cluster", "mean cosine to the centre")
     return [Note(text), Charts([size, variance, typical])]
 
 

@@ -30,18 +30,28 @@ def compare(evaluation: Iterable[Mapping[str, Any]], baseline: str = "none", ord
         baseline: pre-training method that gains are measured against.
         order: names of experiments in the order wanted; others follow in alphabetical order.
     """
-    single = _measures_of_experiments(evaluation)
-    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in single:
-        groups[(_SEED.sub("", row["experiment"]), *(row[name] for name in _FACTS))].append(row)
+    groups = seeds_together(_measures_of_experiments(evaluation))
     rank = {name: position for position, name in enumerate(order)}
-    ordered = sorted(groups.values(), key=lambda rows: min((rank.get(row["experiment"], len(rank)), row["experiment"]) for row in rows))
+    ordered = sorted(groups, key=lambda rows: min((rank.get(row["experiment"], len(rank)), row["experiment"]) for row in rows))
     rows = [_over_seeds(group) for group in ordered]
     for row in rows:
         reference = [other for other in rows if other["pretrain"] == baseline and all(other[name] == row[name] for name in _ALIKE)]
         for measure in MEASURES:
             row[f"{measure}_gain"] = _gain(row, reference, measure)
     return rows
+
+
+def seeds_together(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows that differ in seeds alone, group by group; each row has an `experiment` and the facts of the table `evaluation`."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[(without_seed(row["experiment"]), *(row[name] for name in _FACTS))].append(row)
+    return list(groups.values())
+
+
+def without_seed(experiment: str) -> str:
+    """Name of an experiment less the `-s<seed>` at its end."""
+    return _SEED.sub("", experiment)
 
 
 def with_published(rows: Sequence[Row], published: Mapping[str, PublishedFigures]) -> list[Row]:
@@ -81,7 +91,7 @@ def _over_seeds(group: list[Row]) -> Row:
     row = {
         **{name: first[name] for name in (*_FACTS, "recall_boxes")},
         **_published(PublishedFigures()),
-        "experiment": _SEED.sub("", first["experiment"]),
+        "experiment": without_seed(first["experiment"]),
         "seeds": len(group),
     }
     for measure in MEASURES:

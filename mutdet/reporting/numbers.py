@@ -1,6 +1,7 @@
 """How figures are written out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 MISSING = "–"
@@ -15,6 +16,13 @@ def measured(row: Mapping[str, Any], measure: str) -> str:
     """Mean of a measure in percent, with its spread over seeds where there are several."""
     spread = row[f"{measure}_spread"]
     return percent(row[measure]) + (f" ± {percent(spread)}" if spread is not None else "")
+
+
+def mean_and_spread(shares: Sequence[float]) -> str:
+    """Mean of shares in percent, with their standard deviation where there are several."""
+    if not shares:
+        return MISSING
+    return percent(fmean(shares)) + (f" ± {percent(stdev(shares))}" if len(shares) > 1 else "")
 
 
 def gained(row: Mapping[str, Any], measure: str) -> str:

@@ -1,14 +1,16 @@
 """Section of figures: AP, recall before fine-tuning, classes, precision-recall curves."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import pyarrow.compute as pc
 
 from mutdet.reporting.blocks import Block, Charts, Note, Section, Table
 from mutdet.reporting.charts import Line, bars, lines
-from mutdet.reporting.comparison import compare
-from mutdet.reporting.numbers import MISSING, gained, measured, percent, training_length
+from mutdet.reporting.comparison import compare, seeds_together, without_seed
+from mutdet.reporting.numbers import MISSING, gained, mean_and_spread, measured, percent, training_length
 from mutdet.reporting.run_folder import RunFolder
 from mutdet.settings.report import ReportSettings
 from mutdet.tables.evaluation import ALL, MEAN, VOC07
@@ -95,29 +97,30 @@ def _recall_blocks(evaluation: Sequence[Row], rows: Sequence[Row], baseline: str
 
 
 def _class_blocks(evaluation: Sequence[Row], order: Sequence[str]) -> list[Block]:
-    cells = {(row["category"], row["experiment"]): row for row in evaluation if row["metric"] == VOC07 and row["threshold"] == 0.5 and row["epochs"] != 0}
-    cells = {key: row for key, row in cells.items() if key[0] != MEAN and row["ap"] is not None}
-    if not cells:
+    wanted = [row for row in evaluation if row["metric"] == VOC07 and row["threshold"] == 0.5 and row["epochs"] != 0 and row["category"] != MEAN]
+    wanted = [row for row in wanted if row["ap"] is not None]
+    if not wanted:
         return []
-    classes, experiments = sorted({key[0] for key in cells}), [name for name in order if name in {key[1] for key in cells}]
-    positives = {key[0]: row["positives"] for key, row in cells.items()}
-    values = {experiment: [cells[name, experiment]["ap"] if (name, experiment) in cells else None for name in classes] for experiment in experiments}
-    rows = [[name, str(positives[name]), *(percent(values[experiment][i]) for experiment in experiments)] for i, name in enumerate(classes)]
+    positives = {row["category"]: row["positives"] for row in wanted}
+    classes = sorted(positives)
+    seeds = seeds_together(sorted(wanted, key=lambda row: order.index(row["experiment"])))
+    found = [{name: [row["ap"] for row in group if row["category"] == name] for name in classes} for group in seeds]
+    experiments = [without_seed(group[0]["experiment"]) for group in seeds]
+    rows = [[name, str(positives[name]), *(mean_and_spread(values[name]) for values in found)] for name in classes]
     first_point = "One right box at the top of a ranking earns 9.1, the first of VOC07's 11 points: compare figures that low by AP50 (area)."
-    caption = f"AP50 (VOC07) of each class in percent, and its labelled objects in the images evaluated. {first_point}"
-    table = Table(["class", "objects", *experiments], rows, caption)
-    groups = {experiment: [100 * (value or 0.0) for value in values[experiment]] for experiment in experiments}
-    return [table, Charts([bars(classes, groups, "AP50 of each class", "AP50, percent")])]
+    caption = f"AP50 (VOC07) of each class in percent, mean and spread over seeds, and its labelled objects in the images evaluated. {first_point}"
+    means = {experiment: [100 * fmean(values[name] or [0.0]) for name in classes] for experiment, values in zip(experiments, found, strict=True)}
+    return [Table(["class", "objects", *experiments], rows, caption), Charts([bars(classes, means, "AP50 of each class, mean over seeds", "AP50, percent")])]
 
 
 def _curve_blocks(run: RunFolder, order: Sequence[str]) -> list[Block]:
-    curves: dict[str, dict[str, Line]] = {}
+    curves: dict[str, dict[str, list[Line]]] = defaultdict(lambda: defaultdict(list))
     for experiment in order:
         for path in sorted((run.root / "evaluate" / experiment).rglob("curves.parquet")):
             table = read_table(path).filter(pc.field("threshold") == _CURVE_THRESHOLD)
             for category in dict.fromkeys(table["category"].to_pylist()):
                 rows = table.filter(pc.field("category") == category)
-                curves.setdefault(category, {})[experiment] = (rows["recall"].to_numpy(), rows["precision"].to_numpy())
+                curves[category][without_seed(experiment)].append((rows["recall"].to_numpy(), rows["precision"].to_numpy()))
     if not curves:
         return [Note("There are no precision-recall curves.")]
     charts = [

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from mutdet.reporting.blocks import Block, Charts, Note, Picture, Section
 from mutdet.reporting.charts import Line, lines
+from mutdet.reporting.comparison import without_seed
 from mutdet.reporting.run_folder import RunFolder
 from mutdet.settings.report import ReportSettings
 
@@ -37,7 +38,7 @@ def _backbone_blocks(run: RunFolder) -> list[Block]:
     logs = {variant: curves for variant in run.folders("backbone") if (curves := _log(run, "backbone", variant))}
     charts = _loss_charts(logs, "Backbone")
     for name, caption in _OF_FEATURES.items():
-        found = {variant: curves[name] for variant, curves in logs.items() if name in curves}
+        found = _seeds_alike({variant: curves[name] for variant, curves in logs.items() if name in curves})
         if found:
             charts.append(lines(found, caption, "step", name.replace("_", " ")))
     return [Charts(charts)] if charts else []
@@ -55,12 +56,20 @@ def _stage_blocks(run: RunFolder, stage: str, title: str) -> list[Block]:
 
 def _loss_charts(logs: Mapping[str, dict[str, Line]], title: str) -> list[Picture]:
     totals = {variant: curves[_TOTAL] for variant, curves in logs.items() if _TOTAL in curves}
-    charts = [lines(totals, f"{title}: total loss", "step", "loss")] if totals else []
+    charts = [lines(_seeds_alike(totals), f"{title}: total loss", "step", "loss")] if totals else []
     for variant in totals:
-        parts = _terms(logs[variant])
+        parts = {term: [line] for term, line in _terms(logs[variant]).items()}
         if parts:
             charts.append(lines(parts, f"{title} {variant}: terms of the loss, layers and branches added up", "step", "loss"))
     return charts
+
+
+def _seeds_alike(curves: Mapping[str, Line]) -> dict[str, list[Line]]:
+    """Curves of variants by their name without the seed."""
+    alike: dict[str, list[Line]] = defaultdict(list)
+    for variant, line in curves.items():
+        alike[without_seed(variant)].append(line)
+    return alike
 
 
 def _log(run: RunFolder, stage: str, variant: str) -> dict[str, Line]:

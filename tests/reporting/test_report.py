@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from mutdet.reporting.blocks import Table
+from mutdet.reporting.blocks import Charts, Picture, Table
 from mutdet.reporting.charts import bars, histogram, lines
 from mutdet.reporting.chosen_tiles import choose
 from mutdet.reporting.drawing import GREEN, draw_masks, draw_outlines
@@ -34,6 +35,11 @@ STAGES = ["partition", "report", "masks", "boxes", "codebook", "pseudo_labels", 
 def render(run: Path, **settings: object) -> str:
     report(ReportPageFiles(run=run, output=run / "report" / "index.html"), ReportSettings.model_validate(settings), Runtime())
     return (run / "report" / "index.html").read_text()
+
+
+def drawing(picture: Picture) -> str:
+    """Text of a chart."""
+    return base64.b64decode(picture.source.partition(",")[2]).decode()
 
 
 class Checker(HTMLParser):
@@ -112,6 +118,28 @@ def test_gain_at_the_head_of_the_page_is_by_area(make_run: Callable[[], Path]) -
     assert "<dt>points of AP50 (area) gained by pre-training</dt><dd>+20.0</dd>" in page
 
 
+def test_seeds_share_a_column_and_a_look(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    section = results_section(RunFolder(run), ReportSettings())
+    by_class = next(block for block in section.blocks if isinstance(block, Table) and block.headers[0] == "class")
+    assert by_class.headers[2:] == ["none-25", "mutdet-25"]
+    assert [row[2:] for row in by_class.rows] == [["45.0 ± 7.1", "60.0"], ["25.0 ± 7.1", "40.0"]]
+    charts = [drawing(picture) for block in section.blocks if isinstance(block, Charts) for picture in block.pictures]
+    assert all(svg.count(">none-25<") == 1 and "none-25-s0" not in svg for svg in charts)
+
+
+@pytest.mark.parametrize("entries", [2, 14])
+def test_a_legend_lies_outside_of_the_bars_and_inside_of_the_picture(entries: int) -> None:
+    svg = ElementTree.fromstring(drawing(bars(["car"], {f"experiment-{number}-100": [1.0] for number in range(entries)}, "c", "AP50")))
+    width = float(svg.attrib["viewBox"].split()[2])
+    frame = svg.find(".//*[@id='patch_2']/")
+    texts = svg.findall(".//*[@id='legend_1']//{*}text")
+    assert frame is not None
+    top = min(float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", frame.attrib["d"]))
+    assert len(texts) == entries
+    assert all(0 < float(text.attrib["x"]) < width - 60 and 6 < float(text.attrib["y"]) < top for text in texts)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_absent_stage_is_left_out_with_a_sentence(make_run: Callable[[], Path], stage: str) -> None:
     run = make_run()
@@ -180,7 +208,7 @@ def test_histograms_of_odd_values(values: np.ndarray) -> None:
 
 
 def test_charts_repeat_to_the_byte() -> None:
-    for draw in (lambda: lines({"a": ([1, 2], [3.0, 400.0]), "b": ([1], [2.0])}, "c", "x", "y"), lambda: bars(["a"], {"s": [1.0], "t": [2.0]}, "c", "x")):
+    for draw in (lambda: lines({"a": [([1, 2], [3.0, 400.0])], "b": [([1], [2.0])]}, "c", "x", "y"), lambda: bars(["a"], {"s": [1.0], "t": [2.0]}, "c", "x")):
         assert draw() == draw()
 
 
