@@ -8,7 +8,7 @@ import numpy as np
 from mutdet.embedding.ahead import mapped_ahead, threads
 from mutdet.embedding.clustering import even_sample, fit_centres
 from mutdet.embedding.codebooks import Codebook
-from mutdet.embedding.principal_components import fit_principal_components
+from mutdet.embedding.principal_components import fit_principal_components, whitened
 from mutdet.settings.codebook import CodebookSettings
 from mutdet.settings.errors import UserError
 
@@ -44,7 +44,7 @@ def fit_codebook(blocks: Callable[[], Iterable[np.ndarray]], width: int, setting
         raise UserError("no object to fit a codebook to: all embedding tables are empty", remedy="loosen the filters of masks and boxes, or add images")
     projection = Codebook(
         mean=pca.mean.astype(np.float32),
-        components=pca.components.astype(np.float32),
+        components=(whitened(pca) if settings.whiten else pca.components).astype(np.float32),
         explained_variance=pca.explained_variance.astype(np.float32),
         total_variance=np.array([pca.total_variance], np.float32),
         centres=np.zeros((0, settings.components), np.float32),

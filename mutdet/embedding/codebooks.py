@@ -20,8 +20,8 @@ class Codebook:
 
     Attributes:
         mean: [D] float32.
-        components: [P, D] float32; zero rows where the data had fewer directions.
-        explained_variance: [P] float32.
+        components: [P, D] float32, orthogonal; of unit length, or whitened; zero rows where the data had fewer directions.
+        explained_variance: [P] float32, along the directions of `components`, before any whitening.
         total_variance: [1] float32, of all D directions.
         centres: [N, P] float32, unit length.
     """
@@ -41,6 +41,14 @@ class Codebook:
         cosines = _product(unit, self.centres.T)
         nearest = cosines.argmax(axis=1).astype(np.int32)
         return nearest, np.clip(cosines[np.arange(len(unit)), nearest], -1.0, 1.0).astype(np.float32)
+
+    def spread(self) -> float:
+        """How many directions of equal variance projected embeddings are worth: the participation ratio of their variances, 1 to P.
+
+        Near 1 they lie along one line, so that unit vectors point one of two ways. 0 where all embeddings are the same.
+        """
+        variances = self.explained_variance.astype(np.float64) * (self.components.astype(np.float64) ** 2).sum(axis=1)
+        return float(variances.sum() ** 2 / max((variances**2).sum(), 1e-300))
 
     def save(self, path: Path) -> None:
         """Write safetensors with the attributes' names."""

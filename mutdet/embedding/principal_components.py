@@ -34,8 +34,15 @@ class PrincipalComponents:
     rows: int
 
 
+def whitened(pca: PrincipalComponents) -> np.ndarray:
+    """Components [P, D] scaled so that each projection of the rows fitted has variance 1; zero rows stay zero."""
+    scales = np.zeros_like(pca.explained_variance)
+    np.divide(1.0, np.sqrt(pca.explained_variance), out=scales, where=pca.explained_variance > 0)
+    return pca.components * scales[:, None]
+
+
 def fit_principal_components(blocks: Iterable[np.ndarray], width: int, count: int) -> PrincipalComponents:
-    """Exact principal components, without whitening; memory is a few [D, D] matrices.
+    """Exact principal components; memory is a few [D, D] matrices.
 
     Sums and products are accumulated in float64, block by block in the order given, around the first block's mean
     so that they do not cancel. Threads share the products, each with BLAS of one thread: the caller sees to that.

@@ -47,7 +47,8 @@ def _codebook_blocks(run: RunFolder, variant: str) -> list[Block]:
     numbers = np.arange(len(sizes))
     text = (
         f"Codebook {variant}: {thousands(int(sizes.sum()))} objects in {int((sizes > 0).sum())} clusters, {percent(sizes[0] / sizes.sum())} % in the largest. "
-        f"{len(book.components)} principal components keep {percent(float(shares[-1]))} % of the variance of {len(book.mean)} numbers."
+        f"{len(book.components)} principal components keep {percent(float(shares[-1]))} % of the variance of {len(book.mean)} numbers; "
+        f"projected, objects spread as over {book.spread():.1f} directions of equal variance (near 1, all point one of two ways)."
     )
     variance = lines({"share": [(np.arange(1, len(shares) + 1), shares)]}, "Variance explained by the first components", "components", "share of the variance")
     size = lines({"objects": [(numbers, sizes)]}, "Objects of each cluster, largest first", "cluster", "objects")

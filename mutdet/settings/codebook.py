@@ -8,11 +8,12 @@ from mutdet.settings.base import Files, Seed, Settings, Variant
 
 
 class CodebookSettings(Settings):
-    """PCA, unit length, k-means (docs/method.md A); memory depends on these settings, not on the number of objects."""
+    """PCA, with or without whitening, unit length, k-means (docs/method.md A); memory depends on these settings, not on the number of objects."""
 
     embed: Variant = Field(description="Variant of the embed stage.")
     datasets: list[Variant] = Field([], description="Data sets whose objects count; empty takes all.")
     components: int = Field(256, ge=1, description="Numbers that an embedding is projected to; the detector's width.")
+    whiten: bool = Field(False, description="Scale components to equal variance: for embeddings whose variance lies in a few directions, which the log tells.")
     clusters: int = Field(256, ge=1, description="Cluster centres, the pseudo-classes of pre-training; at most one per object.")
     sample_rows: int = Field(100_000, ge=1, description="Objects, drawn evenly, that k-means runs on; all where there are fewer. Bounds memory.")
     iterations: int = Field(100, ge=1, description="Largest number of Lloyd's iterations.")

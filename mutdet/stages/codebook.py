@@ -17,6 +17,9 @@ from mutdet.tables import clusters as clusters_table
 from mutdet.tables.read import open_table
 from mutdet.tables.write import write_provenance, write_table
 
+_FEW_DIRECTIONS = 4.0
+"""Fewer than this many, and a handful of pseudo-classes would hold all that unit vectors tell."""
+
 
 def run(files: CodebookFiles, settings: CodebookSettings, runtime: Runtime) -> None:
     """Fit the codebook and write it with its cluster sizes; threads share the work so that sums are the same on every number of cores."""
@@ -26,9 +29,20 @@ def run(files: CodebookFiles, settings: CodebookSettings, runtime: Runtime) -> N
     objects = int(clusters.size.sum())
     share = float(codebook.explained_variance.sum() / max(codebook.total_variance[0], 1e-30))
     log.info("codebook: %d objects, %d clusters, %.1f %% of the variance kept", objects, len(clusters.size), 100 * share)
+    if codebook.spread() < _FEW_DIRECTIONS and not settings.whiten:
+        log.warning(
+            "codebook: embeddings are worth %.1f directions of equal variance, so pseudo-classes tell objects hardly apart; see whiten", codebook.spread()
+        )
     codebook.save(files.output)
     write_table(files.cluster_table, _rows(clusters, objects), clusters_table.SCHEMA)
-    write_provenance(files.cluster_table, settings=settings.model_dump(mode="json"), objects=objects, clusters=len(clusters.size), variance_share=share)
+    write_provenance(
+        files.cluster_table,
+        settings=settings.model_dump(mode="json"),
+        objects=objects,
+        clusters=len(clusters.size),
+        variance_share=share,
+        spread=codebook.spread(),
+    )
 
 
 def _pass(embeddings: Sequence[Path]) -> Iterator[np.ndarray]:

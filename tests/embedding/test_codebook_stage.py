@@ -1,6 +1,7 @@
 """Codebook and pseudo labels: shards, small numbers, mismatches, and the independent check."""
 
 import importlib.util
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,30 @@ def test_tensors(write_embeddings: Callable, tmp_path: Path) -> None:
     assert shapes == {"mean": (24,), "components": (8, 24), "explained_variance": (8,), "total_variance": (1,), "centres": (6, 8)}
     assert book["explained_variance"].sum() < book["total_variance"][0]
     np.testing.assert_allclose(np.linalg.norm(book["centres"], axis=1), 1, atol=1e-6)
+
+
+def flat_objects(count: int) -> tuple[list[tuple[str, int]], np.ndarray]:
+    """Two kinds of object that differ in the second number, under a first number of forty times its size that tells nothing."""
+    keys, vectors = objects(count)
+    vectors[:, 0], vectors[:, 1] = 400 * np.random.default_rng(1).normal(size=count), 10 * (np.arange(count) % 2)
+    vectors[:, 2:] /= 10
+    return keys, vectors
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_whitening_brings_out_what_varies_little(
+    write_embeddings: Callable, write_boxes: Callable, tmp_path: Path, caplog: pytest.LogCaptureFixture, whiten: bool
+) -> None:
+    keys, vectors = flat_objects(400)
+    path = write_embeddings("e", keys, vectors)
+    files = fit(tmp_path, [path], settings=SETTINGS.model_copy(update={"components": 4, "clusters": 2, "whiten": whiten, "restarts": 4}))
+    unit = column_to_vectors(read_table(label(tmp_path, write_boxes("b", keys), path, files.output))["embedding"]).astype(float)
+    cosines = unit @ unit.T
+    own, other = cosines[::2, ::2].mean(), cosines[::2, 1::2].mean()
+    assert (own - other > 0.2) == whiten
+    spread = json.loads(files.cluster_table.with_suffix(".json").read_text())["spread"]
+    assert spread == pytest.approx(4.0, rel=1e-4) if whiten else 1.0 <= spread < 1.1
+    assert ("directions of equal variance" in caplog.text) != whiten
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
-from mutdet.embedding.principal_components import fit_principal_components
+from mutdet.embedding.principal_components import fit_principal_components, whitened
 
 
 def features(rows: int, width: int, offset: float = 3.0) -> np.ndarray:
@@ -32,6 +32,15 @@ def test_equals_scikit_learn_up_to_sign(offset: float) -> None:
     assert found.total_variance == pytest.approx(x.astype(np.float64).var(axis=0, ddof=1).sum())
 
 
+def test_whitened_equals_scikit_learn_up_to_sign() -> None:
+    x = features(1500, 60)
+    found = fit_principal_components(blocks(x, 128), 60, 20)
+    expected = PCA(20, whiten=True, svd_solver="full").fit_transform(x.astype(np.float64))
+    projected = (x - found.mean) @ whitened(found).T
+    np.testing.assert_allclose(np.abs(projected), np.abs(expected), atol=1e-4)
+    np.testing.assert_allclose(np.cov(projected.T), np.eye(20), atol=1e-6)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 200))
 def test_block_size_changes_rounding_only(size: int) -> None:
@@ -51,6 +60,7 @@ def test_directions_that_the_data_lacks_are_zero(rows: int, directions: int) -> 
     lengths = np.linalg.norm(found.components, axis=1)
     np.testing.assert_allclose(lengths, [1.0] * directions + [0.0] * (16 - directions), atol=1e-12)
     assert (found.explained_variance[directions:] == 0).all()
+    assert (whitened(found)[directions:] == 0).all()
 
 
 def test_no_rows() -> None:
