@@ -66,7 +66,7 @@ def _train(files: FinetuneFiles, settings: FinetuneSettings, runtime: Runtime, d
     if settings.compile:
         model.compile_fixed_shapes()
     trainer = Trainer(model, SupervisedLoss(model), model.slow_parameters(), dataset, settings, "finetune")
-    book = trainer.run(files.state, training_identity(settings, index, objects, [files.detector]), runtime.workers)
+    book = trainer.run(files.state, training_identity(settings, index, objects, categories, [files.detector]), runtime.workers)
     if rank():
         return
     facts = {**source.facts, "image_size": settings.image_size, CLASS_AGNOSTIC: False}

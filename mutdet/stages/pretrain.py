@@ -45,7 +45,8 @@ def _run_training(
     index, objects = _read_objects(files, settings)
     categories = method_class.categories(int(objects.labels.max(initial=0)) + 1)
     method = _build(files, settings, method_class, categories).to(device)
-    log = _train(files, settings, runtime, method, index, objects)
+    identity = training_identity(settings, index, objects, categories, [files.backbone])
+    log = _train(files, settings, runtime, method, TileDataset(index, objects, settings, "pretrain"), identity)
     if rank() == 0:
         counts = {"tiles": len(index), "objects": len(objects.boxes), "pseudo_classes": len(categories)}
         computed = {"computed_in": computed_precision(settings.precision, device.type)}
@@ -88,14 +89,12 @@ def _read_objects(files: PretrainFiles, settings: TrainedPretrainSettings) -> tu
 
 
 def _train(
-    files: PretrainFiles, settings: TrainedPretrainSettings, runtime: Runtime, method: PretrainingMethod, index: TileIndex, objects: PackedObjects
+    files: PretrainFiles, settings: TrainedPretrainSettings, runtime: Runtime, method: PretrainingMethod, dataset: TileDataset, identity: str
 ) -> LogBook:
     def losses(batch: Batch, generators: Sequence[torch.Generator]) -> Mapping[str, Tensor]:
         return method.losses(batch.images, batch.sizes, batch.targets, generators)
 
     if settings.compile:
         method.detector.compile_fixed_shapes()
-    dataset = TileDataset(index, objects, settings, "pretrain")
     trainer = Trainer(method, losses, method.slow_parameters(), dataset, settings, "pretrain", method.after_step)
-    identity = training_identity(settings, index, objects, [files.backbone])
     return trainer.run(files.state, identity, runtime.workers)

@@ -22,7 +22,7 @@ from mutdet.settings.backbones.self_supervised import SelfSupervisedSettings
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
 from mutdet.settings.seeds import seed_for
-from mutdet.tables.read import iterate_rows
+from mutdet.training.identity import pixel_digests
 from mutdet.training.resumable_loop import ResumableLoop
 from mutdet.training.tile_index import TileIndex
 from mutdet.training.view_dataset import ViewBatch, ViewDataset, collate_views
@@ -120,7 +120,5 @@ def _build(method_class: type[SelfSupervisedMethod], settings: SelfSupervisedSet
 
 def _identity(settings: SelfSupervisedSettings, tiles: list[Path]) -> str:
     """Hash over settings and pixels, the same however tiles are cut into shards; labels and how often state is saved do not count."""
-    rows = iterate_rows(tiles, ["tile_id", "image"])
-    digests = sorted(f"{row['tile_id']} {hashlib.sha256(row['image']).hexdigest()}" for row in rows)
     text = settings.model_dump_json(exclude={"checkpoint_minutes", "datasets"})
-    return hashlib.sha256("\n".join([text, *digests]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([text, *pixel_digests(tiles)]).encode()).hexdigest()
