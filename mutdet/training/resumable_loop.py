@@ -3,14 +3,13 @@
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from mutdet.nn.ranks import largest_over_ranks, rank, ranks
 from mutdet.settings.console import log, progress
@@ -18,9 +17,10 @@ from mutdet.settings.errors import UserError
 from mutdet.settings.loop import LoopSettings
 from mutdet.settings.seeds import seed_for
 from mutdet.training.log_book import LogBook
+from mutdet.training.reading import read_batches
 from mutdet.training.sampling import BatchOrder, DrawnDataset
 from mutdet.training.state import Checkpoints, locked
-from mutdet.training.stopping import StoppedError, StopRequest, ignore_stop_signals, stop_request
+from mutdet.training.stopping import StoppedError, StopRequest, stop_request
 
 _MARGIN_SECONDS = 60.0
 """Time for a checkpoint to be written."""
@@ -105,15 +105,16 @@ class ResumableLoop(ABC, Generic[BatchType]):
 
     def _train(self, checkpoints: Checkpoints, workers: int | None, request: StopRequest) -> None:
         saved = time.monotonic()
-        for batch in progress(self._batches(workers), self._stage, total=self._steps - self._step):
-            self._step_and_note(batch.to(self._device))
-            stopped = bool(largest_over_ranks(int(request.received), self._device))
-            due = time.monotonic() - saved >= 60.0 * self._loop_settings.checkpoint_minutes
-            if rank() == 0 and (stopped or due or self._step == self._steps):
-                checkpoints.save(self._step, self.state_dict())
-                saved = time.monotonic()
-            if stopped and self._step < self._steps:
-                raise StoppedError(f"{self._stage} was stopped by a signal after step {self._step} of {self._steps}; run again to go on from there")
+        with closing(self._batches(workers)) as batches:
+            for batch in progress(batches, self._stage, total=self._steps - self._step):
+                self._step_and_note(batch.to(self._device))
+                stopped = bool(largest_over_ranks(int(request.received), self._device))
+                due = time.monotonic() - saved >= 60.0 * self._loop_settings.checkpoint_minutes
+                if rank() == 0 and (stopped or due or self._step == self._steps):
+                    checkpoints.save(self._step, self.state_dict())
+                    saved = time.monotonic()
+                if stopped and self._step < self._steps:
+                    raise StoppedError(f"{self._stage} was stopped by a signal after step {self._step} of {self._steps}; run again to go on from there")
 
     def _finish(self) -> None:
         """Called after the last step, or when a finished training is found in its state."""
@@ -129,11 +130,11 @@ class ResumableLoop(ABC, Generic[BatchType]):
         self._log.load_state_dict(content["log"])
         self._step = content["step"]
 
-    def _batches(self, workers: int | None) -> Iterator[BatchType]:
+    def _batches(self, workers: int | None) -> Generator[BatchType, None, None]:
         settings = self._loop_settings
         order = BatchOrder(len(self._dataset), settings.batch, self._steps, settings.seed, self._stage, self._step, (rank(), ranks()))
         count = workers if workers is not None else _READERS_FOR_A_CARD if self._device.type == "cuda" else 0
-        yield from DataLoader(self._dataset, batch_sampler=order, collate_fn=self._collate, num_workers=count, worker_init_fn=ignore_stop_signals)
+        return read_batches(self._dataset, order, self._collate, count)
 
     def _step_and_note(self, batch: BatchType) -> None:
         seed = seed_for(self._loop_settings.seed, self._stage, "step", self._step)

@@ -87,10 +87,10 @@ def test_boxes_of_another_tile_are_those_of_the_one_before_that_lie_inside():
     assert not one.labels.any()
 
 
-@pytest.mark.parametrize("options", [{"boxes": "another_tile"}, {"boxes": "another_tile", "target": "features", "batch": 1}])
+@pytest.mark.parametrize("options", [{}, {"target": "features", "batch": 1}, {"target": "features", "batch": 4, "processes": 2, "accumulate": 2}])
 def test_boxes_of_another_tile_need_features_and_another_tile(options):
     with pytest.raises(ValueError, match="another_tile"):
-        DetRegPretrainSettings(**options)
+        DetRegPretrainSettings(boxes="another_tile", **options)
 
 
 @pytest.mark.parametrize(("limit", "most"), [(None, 12), (5, 5), (50, 12)])

@@ -19,7 +19,8 @@ class DetRegPretrainSettings(PatchSettings, PseudoLabelPretrainSettings):
     distance: Literal["l1", "l2"] = Field("l2", description="l1: mean over components of absolute differences; l2: sum of squared ones.")
     embedding_weight: float = Field(1.0, description="Weight of the distance, for decoder and denoising queries each.", ge=0.0)
     boxes: Literal["own", "another_tile"] = Field(
-        "own", description="Boxes of the tile, the best `boxes_per_tile` of them; or those of the tile before it in the batch, which fit its objects by chance."
+        "own",
+        description="Boxes of the tile, the best `boxes_per_tile` of them; or those of the tile before it in its part of the batch, which fit by chance.",
     )
 
     @property
@@ -31,6 +32,6 @@ class DetRegPretrainSettings(PatchSettings, PseudoLabelPretrainSettings):
     def _boxes_have_a_target(self) -> Self:
         if self.boxes == "another_tile" and self.target == "embedding":
             raise ValueError("boxes: another_tile needs target: features, because pseudo labels hold no embedding of what such a box shows")
-        if self.boxes == "another_tile" and self.batch < 2:
-            raise ValueError(f"boxes: another_tile needs a batch of at least 2 tiles, not {self.batch}")
+        if self.boxes == "another_tile" and self.batch // (self.processes * self.accumulate) < 2:
+            raise ValueError("boxes: another_tile needs at least 2 tiles in each part of a batch, which is batch / (processes x accumulate)")
         return self
