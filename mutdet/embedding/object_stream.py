@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mutdet.settings.errors import UserError
-from mutdet.tables.read import open_table
+from mutdet.tables.read import iterate_row_groups, open_table
 from mutdet.tables.vectors import column_to_vectors
 
 BLOCK_ROWS = 2048
@@ -30,13 +30,6 @@ def embedding_width(paths: Sequence[Path]) -> int:
     if len(widths) > 1:
         raise UserError(f"embeddings have lengths {sorted(widths)}", file=paths[0].parent, remedy="give tables of one embed variant")
     return widths.pop()
-
-
-def row_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
-    """A table one row group at a time; unlike pyarrow's batches over a whole file, nothing of earlier groups stays in memory."""
-    file = open_table(path, columns)
-    for number in range(file.num_row_groups):
-        yield file.read_row_group(number, columns)
 
 
 def vector_blocks(paths: Sequence[Path]) -> Iterator[np.ndarray]:
@@ -114,7 +107,7 @@ def _merged_runs(paths: Sequence[Path]) -> Iterator[np.ndarray]:
 
 
 def _batches(path: Path) -> Iterator[tuple[list[Key], pa.ChunkedArray]]:
-    for group in row_groups(path, ["tile_id", "mask_id", "embedding"]):
+    for group in iterate_row_groups(path, ["tile_id", "mask_id", "embedding"]):
         keys = list(zip(group["tile_id"].to_pylist(), group["mask_id"].to_pylist(), strict=True))
         for before, after in pairwise(keys):
             if not before < after:

@@ -1,19 +1,17 @@
 """Weights of other people's files, matched to a backbone."""
 
 import hashlib
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from mutdet.embedding.backbones import Backbone
 from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
+from mutdet.tables.foreign_weights import read_foreign_weights
 
 _PREFIX = re.compile(r"^(?:(?:module|backbone|encoder|model)\.)*")
 _COUNTER = "num_batches_tracked"
@@ -25,14 +23,8 @@ def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     Raises:
         UserError: the file is missing, damaged, has another SHA-256 or holds no named tensors.
     """
-    if not path.is_file():
-        raise UserError("weights file is missing", file=path, remedy="give the path of an existing file")
     check_sha256(path, sha256)
-    try:
-        content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).split("\n")[0][:120]
-        raise UserError(f"is no readable weights file ({reason})", file=path, remedy="download or export it again as a plain state dictionary") from error
+    content = read_foreign_weights(path)
     for wrapper in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -43,12 +35,12 @@ def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
 
 
 def check_sha256(path: Path, expected: str | None) -> None:
-    """Compare a file's SHA-256; none expected accepts any.
+    """Compare the SHA-256 of a file, where there is one; none expected accepts any.
 
     Raises:
         UserError: it differs.
     """
-    if expected is None:
+    if expected is None or not path.is_file():
         return
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

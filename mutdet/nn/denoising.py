@@ -45,7 +45,7 @@ def make_denoising_queries(targets: BatchTargets, embedding: nn.Embedding, setti
         targets: objects of the batch.
         embedding: content of the query of each class, N rows.
         settings: number of queries and strength of noise.
-        generators: one per image, on the CPU, so that noise depends neither on the device nor on what else is in the batch.
+        generators: one per image, on the CPU, so that noise does not depend on the device; of the batch it depends on the most objects of an image alone.
     """
     most = targets.most
     if most == 0 or settings.denoising_queries == 0:

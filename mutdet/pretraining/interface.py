@@ -40,7 +40,7 @@ class PretrainingMethod(nn.Module, ABC):
             images: [B, 3, H, W] normalised RGB, padded.
             sizes: [B, 2] height and width without padding.
             targets: pseudo objects: boxes, pseudo-classes and, where the method uses them, unit embeddings.
-            generators: one per image, on the CPU, for random numbers other than dropout; so an image draws the same whatever else is in its batch.
+            generators: one per image, on the CPU, for random numbers other than dropout, seeded by step and tile.
         """
 
     def after_step(self, progress: float) -> None:

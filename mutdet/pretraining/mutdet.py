@@ -130,9 +130,9 @@ def _distillations(settings: MutdetPretrainSettings) -> dict[str, tuple[float, _
 
 
 def distil_encoder(detector: TwoStageDetr, batch: _Batch, branch: _Branch) -> Tensor:
-    """Mean over the tokens of the images of 1 - cos(plain, enhanced); the enhanced ones are the teacher (no formula is published)."""
+    """Mean over the tokens that can be proposals of 1 - cos(plain, enhanced); the enhanced ones are the teacher (no formula is published)."""
     likeness = torch.cosine_similarity(batch.encoded.memory, batch.enhanced.encoded.memory.detach(), dim=-1)
-    return _mean((1.0 - likeness)[~batch.encoded.padding_mask])
+    return _mean((1.0 - likeness)[batch.encoded.valid])
 
 
 def distil_decoder(detector: TwoStageDetr, batch: _Batch, branch: _Branch) -> Tensor:

@@ -4,15 +4,13 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 from torch import Tensor
 
 from mutdet.proposals.small_sam import build_small_sam
 from mutdet.settings.errors import UserError
+from mutdet.tables.foreign_weights import read_foreign_weights
 
 SMALL_WEIGHTS = Path(__file__).parent / "weights" / "small_sam.safetensors"
 
@@ -40,16 +38,12 @@ def load_sam(model: str, weights: Path | None, sha256: str | None) -> Sam:
 
 def read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
     """Tensors of a checkpoint file by name; errors as for `load_sam`."""
-    if not path.is_file():
-        raise UserError("checkpoint is missing", file=path, remedy="set weights of stage masks to the downloaded file")
-    if sha256 is not None:
+    if sha256 is not None and path.is_file():
         found = _digest(path)
         if found != sha256:
             raise UserError(f"has SHA-256 {found}, expected {sha256}", file=path, remedy="download the checkpoint again or correct sha256")
-    try:
-        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, torch.serialization.pickle.UnpicklingError) as error:
-        raise UserError(f"is no complete checkpoint ({type(error).__name__})", file=path, remedy="download it again") from error
+    content: dict[str, Tensor] = read_foreign_weights(path)
+    return content
 
 
 def _digest(path: Path) -> str:

@@ -8,13 +8,13 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from mutdet.embedding.codebooks import Codebook
-from mutdet.embedding.object_stream import embedding_width, row_groups
+from mutdet.embedding.object_stream import embedding_width
 from mutdet.settings.base import Runtime
 from mutdet.settings.console import progress
 from mutdet.settings.errors import UserError
 from mutdet.settings.pseudo_labels import PseudoLabelsFiles, PseudoLabelsSettings
 from mutdet.tables import pseudo_labels
-from mutdet.tables.read import open_table
+from mutdet.tables.read import iterate_row_groups, open_table
 from mutdet.tables.vectors import column_to_vectors, vectors_to_column
 from mutdet.tables.write import TableWriter, write_provenance
 
@@ -58,7 +58,7 @@ def _joined(boxes: Path, embeddings: Path, rows: int) -> Iterator[tuple[pa.Table
 def _blocks(path: Path, columns: list[str], rows: int) -> Iterator[pa.Table]:
     """Tables of exactly `rows` rows, the last one shorter, whatever the row groups of the file."""
     pending: pa.Table | None = None
-    for table in row_groups(path, columns):
+    for table in iterate_row_groups(path, columns):
         pending = table if pending is None else pa.concat_tables([pending, table])
         while len(pending) >= rows:
             yield pending.slice(0, rows)

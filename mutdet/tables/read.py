@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -34,24 +35,52 @@ def open_table(path: Path, required: Sequence[str] = ()) -> pq.ParquetFile:
     return file
 
 
+@contextmanager
+def _damage_of(path: Path) -> Iterator[None]:
+    """Tell of pages that cannot be read; the footer may be whole all the same."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read ({str(error)[:80]})", file=path, remedy=_REMEDY) from error
+
+
 def read_table(paths: Path | Sequence[Path], columns: Sequence[str] | None = None) -> pa.Table:
     """Whole tables, one below the other in the order given."""
     paths = [paths] if isinstance(paths, Path) else paths
     if not paths:
         raise UserError("no table given", remedy="name at least one Parquet file")
-    return pa.concat_tables([open_table(path, columns or ()).read(columns) for path in paths])
+    tables = []
+    for path in paths:
+        file = open_table(path, columns or ())
+        with _damage_of(path):
+            tables.append(file.read(columns))
+    return pa.concat_tables(tables)
 
 
 def iterate_batches(paths: Path | Sequence[Path], columns: Sequence[str] | None = None, rows: int = 4096) -> Iterator[pa.RecordBatch]:
     """Tables batch by batch in key order; memory holds one row group and one batch."""
     for path in [paths] if isinstance(paths, Path) else paths:
-        yield from open_table(path, columns or ()).iter_batches(rows, columns=columns)
+        file = open_table(path, columns or ())
+        with _damage_of(path):
+            yield from file.iter_batches(rows, columns=columns)
+
+
+def iterate_row_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
+    """A table one row group at a time; unlike batches over a whole file, nothing of earlier groups stays in memory."""
+    file = open_table(path, columns)
+    for number in range(file.num_row_groups):
+        with _damage_of(path):
+            group = file.read_row_group(number, columns)
+        yield group
 
 
 def iterate_rows(paths: Path | Sequence[Path], columns: Sequence[str] | None = None, rows: int = 16) -> Iterator[dict[str, Any]]:
     """Rows as dictionaries; meant for tables of tiles, not for millions of rows."""
-    for batch in iterate_batches(paths, columns, rows):
-        yield from batch.to_pylist()
+    for path in [paths] if isinstance(paths, Path) else paths:
+        for batch in iterate_batches(path, columns, rows):
+            with _damage_of(path):
+                found = batch.to_pylist()
+            yield from found
 
 
 class RandomReader:
@@ -85,6 +114,8 @@ class RandomReader:
         file_index, group, count = self._groups[number]
         if self._cached is None or self._cached[0] != number:
             file = self._open.setdefault(file_index, pq.ParquetFile(self._paths[file_index], pre_buffer=False))
-            self._cached = (number, file.read_row_group(group, self._columns))
+            with _damage_of(self._paths[file_index]):
+                self._cached = (number, file.read_row_group(group, self._columns))
         start = position - (self._ends[number] - count)
-        return self._cached[1].slice(start, 1).to_pylist()[0]
+        with _damage_of(self._paths[file_index]):
+            return self._cached[1].slice(start, 1).to_pylist()[0]

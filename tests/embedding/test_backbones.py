@@ -84,7 +84,7 @@ def broken_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "absent.pth": "missing",
         "resnet50.pth": "resnet18",
         "nan.pth": "not finite",
-        "pickled.pth": "no readable",
+        "pickled.pth": "objects besides tensors",
         "cut.pth": "no readable",
         "cut.safetensors": "no readable",
         "empty.pth": "no readable",

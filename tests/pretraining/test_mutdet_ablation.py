@@ -135,10 +135,15 @@ def _distilled(method, term):
 
 
 def test_encoder_distillation_is_the_mean_of_one_less_cosines():
-    value, batch, _, encoded, enhanced = _distilled(_method(encoder_distillation=1.0), distil_encoder)
+    method = _method(encoder_distillation=1.0)
+    value, batch, branch, encoded, enhanced = _distilled(method, distil_encoder)
     plain, taught = (tokens.detach().flatten(0, 1) for tokens in (encoded.memory, enhanced.encoded.memory))
     cosines = [float(torch.cosine_similarity(a, b, dim=0)) for a, b in zip(plain, taught, strict=True)]
     assert value.item() == pytest.approx(1 - sum(cosines) / len(cosines), abs=1e-4)
+    some = torch.rand(encoded.valid.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    of_some = distil_encoder(method.detector, replace(batch, encoded=replace(batch.encoded, valid=some)), branch)
+    chosen = [cosine for cosine, counts in zip(cosines, some.flatten().tolist(), strict=True) if counts]
+    assert of_some.item() == pytest.approx(1 - sum(chosen) / len(chosen), abs=1e-4)
     (gradient,) = torch.autograd.grad(value, batch.enhanced.encoded.memory, retain_graph=True, allow_unused=True)
     assert gradient is None
     assert torch.autograd.grad(value, batch.encoded.memory)[0].abs().sum() > 0

@@ -7,7 +7,7 @@ import pytest
 
 from mutdet.settings.errors import UserError
 from mutdet.tables import embeddings, tiles
-from mutdet.tables.read import RandomReader, iterate_rows, open_table, read_table
+from mutdet.tables.read import RandomReader, iterate_row_groups, iterate_rows, open_table, read_table
 from mutdet.tables.vectors import column_to_vectors, vectors_to_column
 from mutdet.tables.write import TableWriter, write_table
 
@@ -103,3 +103,30 @@ def test_missing_truncated_and_foreign_tables_are_named(tmp_path):
             open_table(tmp_path / f"{name}.parquet")
     with pytest.raises(UserError, match=r"lacks the columns counts"):
         open_table(whole, ["tile_id", "counts"])
+
+
+WAYS = {
+    "whole": lambda path: read_table(path),
+    "rows": lambda path: list(iterate_rows(path)),
+    "row groups": lambda path: list(iterate_row_groups(path, ["tile_id", "labels"])),
+    "at random": lambda path: [RandomReader([path])[position] for position in (0, 20, 40)],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_damaged_pages_are_told_in_one_line(tmp_path, way):
+    path, told = tmp_path / "a.parquet", []
+    write_tiles(path, [ROWS])
+    whole, random = np.frombuffer(path.read_bytes(), np.uint8), np.random.default_rng(0)
+    footer = int.from_bytes(whole[-8:-4].tobytes(), "little") + 8
+    for _ in range(40):
+        damaged = whole.copy()
+        start = random.integers(4, len(whole) - footer - 40)
+        damaged[start : start + 40] = random.integers(0, 256, 40)
+        path.write_bytes(damaged.tobytes())
+        try:
+            WAYS[way](path)
+        except UserError as error:
+            told.append(str(error))
+    assert len(told) > 5
+    assert all(text.startswith(f"{path}: cannot be read") for text in told)

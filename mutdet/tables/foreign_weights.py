@@ -1,0 +1,31 @@
+"""Files of weights that others wrote, read without running anything in them."""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from mutdet.settings.errors import UserError
+
+_OBJECT = re.compile(r"GLOBAL (\S+)")
+
+
+def read_foreign_weights(path: Path) -> Any:
+    """Content of a safetensors file, or of what `torch.save` wrote where it holds tensors and plain values alone.
+
+    Raises:
+        UserError: the file is missing, damaged, of another kind, or holds other objects.
+    """
+    if not path.is_file():
+        raise UserError("checkpoint is missing", file=path, remedy="download it or correct the path")
+    try:
+        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # Damaged bytes make the unpickler raise nearly anything.
+        found = _OBJECT.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        if found:
+            remedy = "save its state_dict alone where you trust it, or convert it to safetensors"
+            raise UserError(f"holds objects besides tensors, which are not loaded ({found.group(1)})", file=path, remedy=remedy) from error
+        raise UserError(f"is no readable checkpoint ({type(error).__name__})", file=path, remedy="download it again") from error
