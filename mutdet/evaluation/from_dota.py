@@ -8,7 +8,7 @@ import numpy as np
 from mutdet.data.formats.dota import read_labels
 from mutdet.data.label import Label
 from mutdet.evaluation.objects import NO_CLASS, Detections, EvaluationSet, GroundTruth
-from mutdet.evaluation.submission import read_class_detections, submission_files
+from mutdet.evaluation.submission import read_class_detections, submission_file, submission_files
 from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
 
@@ -65,7 +65,7 @@ def _read_detections(folder: Path, ids: list[str], categories: list[str]) -> Det
     files = submission_files(folder)
     for name in categories:
         if name not in files:
-            raise UserError(f"Task1_{name}.txt is missing", file=folder, remedy="add it, empty if nothing of the class was found")
+            raise UserError("file is missing", file=submission_file(folder, name), remedy="add it, empty if nothing of the class was found")
     known = {image_id: number for number, image_id in enumerate(ids)}
     parts = []
     for name, path in files.items():

@@ -1,4 +1,7 @@
-"""Files of DOTA's Task 1: `Task1_<class>.txt`, one line per detection: image id, score, eight coordinates."""
+"""Files of DOTA's Task 1: `Task1_<class>.txt`, one line per detection: image id, score, eight coordinates.
+
+A slash in the name of a class, as in xView's, is %2F in the name of its file.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from mutdet.settings.errors import UserError
 from mutdet.tables.atomic import atomic_path
 
 _PREFIX, _SUFFIX = "Task1_", ".txt"
+_SLASH = "%2F"
 _NUMBERS = 9
 _REMEDY = "each line holds an image id, a score and eight coordinates"
 
@@ -33,20 +37,20 @@ def write_submission(folder: Path, detections: Detections, images: Sequence[str]
         detections: those of `NO_CLASS` are left out.
         images: ids behind the image numbers.
         categories: names behind the class numbers.
-
-    Raises:
-        UserError: a class name cannot be part of a file name.
     """
     for number, name in enumerate(categories):
-        if "/" in name or "\0" in name:
-            raise UserError(f"class {name!r} cannot be part of a file name", file=folder, remedy="rename the class in the labels")
         chosen = detections.take(detections.category == number)
         lines = [
             f"{images[image]} {score:.9g} {' '.join(f'{value:.3f}' for value in corners)}\n"
             for image, score, corners in zip(chosen.image, chosen.scores, chosen.polygons.reshape(-1, 8), strict=True)
         ]
-        with atomic_path(folder / f"{_PREFIX}{name}{_SUFFIX}") as temporary:
+        with atomic_path(submission_file(folder, name)) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def submission_file(folder: Path, category: str) -> Path:
+    """Where the detections of a class lie."""
+    return folder / f"{_PREFIX}{category.replace('/', _SLASH)}{_SUFFIX}"
 
 
 def submission_files(folder: Path) -> dict[str, Path]:
@@ -55,7 +59,7 @@ def submission_files(folder: Path) -> dict[str, Path]:
     Raises:
         UserError: the folder is missing or holds no such file.
     """
-    files = {path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX): path for path in sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}"))}
+    files = {path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX).replace(_SLASH, "/"): path for path in sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}"))}
     if not files:
         raise UserError("holds no Task1_<class>.txt" if folder.is_dir() else "folder is missing", file=folder, remedy="name a folder of Task 1 results")
     return files

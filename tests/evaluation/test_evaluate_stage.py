@@ -240,7 +240,7 @@ def test_task_1_file_of_a_class_without_label(texts):
         ("Task1/Task1_ship.txt", None, "Task1: holds no Task1_<class>.txt"),
         ("labelTxt/P0.txt", "0 0 4 0 4 2 0 nan ship 0\n", "P0.txt: line 1: "),
         ("labelTxt/P0.txt", "0 0 4 0 4 2 0 ship 0\n", "P0.txt: line 1: "),
-        ("labelTxt/P1.txt", "0 0 4 0 4 2 0 2 plane 0\n", "Task1: Task1_plane.txt is missing"),
+        ("labelTxt/P1.txt", "0 0 4 0 4 2 0 2 plane 0\n", "Task1_plane.txt: file is missing"),
     ],
 )
 def test_bad_texts_are_refused_in_one_line(texts, file, content, message):

@@ -62,6 +62,7 @@ def test_no_text_no_folder_no_file(tmp_path):
         submission_files(tmp_path / "empty")
 
 
-def test_class_names_that_are_no_file_names(tmp_path):
-    with pytest.raises(UserError, match="cannot be part of a file name"):
-        write_submission(tmp_path, detections(), ["a", "b", "c"], ["ship/boat", "plane"])
+def test_a_class_name_with_a_slash_comes_back(tmp_path):
+    write_submission(tmp_path, detections(), ["a", "b", "c"], ["ship/boat", "plane"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Task1_plane.txt", "Task1_ship%2Fboat.txt"]
+    assert sorted(submission_files(tmp_path)) == ["plane", "ship/boat"]
