@@ -1,7 +1,7 @@
 """Tables of experiments as a picture: recall before and after fine-tuning and AP50 of every arm, one row of panels for each table, as SVG.
 
 cd docs/results; python ../../benchmarks/comparison_figure.py --table ships=tables/hrsc_ten_percent.csv \\
-    --table "ships, 100 %"=tables/hrsc_all_labels_first.csv --table thermal=tables/hituav_close_ten_percent.csv \\
+    --table "ships, 100 %"=tables/hrsc_all_labels.csv --table thermal=tables/hituav_close_ten_percent.csv \\
     --table "thermal, again"=tables/hituav_close_again.csv --table "thermal, longer"=tables/hituav_close_long_pretraining.csv \\
     --table "thermal, second"=tables/hituav_close_long_pretraining_second.csv \\
     --table "thermal, short"=tables/hituav_close_short.csv --table "thermal, 100 %"=tables/hituav_close_all_labels_second.csv \\
