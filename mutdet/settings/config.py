@@ -24,6 +24,21 @@ from mutdet.settings.report import ReportSettings
 from mutdet.settings.scenes import ScenesSettings
 from mutdet.settings.tables import TablesSettings
 
+_DATASET_IGNORES = "datasets.<data set>.ignore_categories"
+FILLED_IN: dict[str, dict[str, str]] = {
+    "pretrain": {"architecture": "the variant of detectors that pretrain.<variant>.detector names"},
+    "finetune": {"ignore_categories": _DATASET_IGNORES},
+    "evaluate": {
+        "split": "detect.split",
+        "ignore_categories": _DATASET_IGNORES,
+        "experiment": "the variant's name under finetune",
+        "pretrain": "pretrain.<variant>.method",
+        **{fact: f"finetune.<variant>.{fact}" for fact in ("dataset", "fraction", "seed", "epochs", "iterations")},
+    },
+    "report": {"budgets": "budget"},
+}
+"""Section -> setting that a stage run by hand is given and that the workflow takes from elsewhere in the config file -> where."""
+
 
 class Config(Settings):
     """Everything that one run is made from."""
@@ -49,6 +64,17 @@ class Config(Settings):
     budget: dict[str, float] = Field(
         {}, description="Seconds that the jobs of each stage are expected to take, added up; the report shows them beside those taken."
     )
+
+    @model_validator(mode="after")
+    def _nothing_is_overwritten(self) -> "Config":
+        for section, sources in FILLED_IN.items():
+            found = getattr(self, section)
+            variants = {f"{section}.{name}": settings for name, settings in found.items()} if isinstance(found, dict) else {section: found}
+            for place, settings in variants.items():
+                for field in sources:
+                    if field in settings.model_fields_set:
+                        raise ValueError(f"{place}.{field}: the workflow takes it from {sources[field]}; leave it out here and set it there")
+        return self
 
     @model_validator(mode="after")
     def _variants_exist(self) -> "Config":

@@ -36,7 +36,9 @@ class EvaluateFiles(Files):
 
 
 class EvaluateSettings(Settings):
-    """Evaluation as DOTA's own code does it, and class-agnostic recall; the facts only label the rows."""
+    """Evaluation as DOTA's own code does it, and class-agnostic recall; the facts only label the rows.
+    A config file leaves out these, `split` and `ignore_categories`: the workflow takes them from `finetune`, `detect` and `datasets`.
+    """
 
     split: Literal["train", "val", "test"] = Field("val", description="Split of the image table that is evaluated.")
     metrics: list[Literal["voc07", "area"]] = Field(["voc07", "area"], description="Kinds of average precision: voc07 (11 points), area (under the curve).")

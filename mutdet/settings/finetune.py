@@ -30,7 +30,7 @@ class FinetuneSettings(TrainingSettings):
     dataset: Variant = Field("scenes", description="Labelled data set.")
     fraction: float = Field(1.0, description="Share of the source images of split train whose labels are used.", gt=0.0, le=1.0)
     subset_seed: Seed = Field(0, description="Seed of the choice of these images.")
-    ignore_categories: list[str] = Field([], description="Categories that are no class and give no target.")
+    ignore_categories: list[str] = Field([], description="Categories that are no class and give no target; the workflow fills them in from `datasets`.")
     backbone_training: Literal["auto", "nothing", "upper", "all"] = Field(
         "auto",
         description="What of the backbone trains: `nothing` (fastest on a CPU, where features of tiles that come again are kept), `upper` (all but stem, first "

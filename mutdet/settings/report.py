@@ -22,7 +22,10 @@ class ReportSettings(ReportTilesSettings):
     crop_side: int = Field(64, ge=16, le=256, description="Side of a crop, pixels.")
     picture_side: int = Field(384, ge=64, le=1024, description="Longer side of a tile's picture, pixels.")
     baseline: str = Field("none", description="Pre-training method that gains are measured against.")
-    budgets: dict[str, float] = Field({}, description="Seconds that the jobs of each stage are expected to take, added up; shown beside those taken.")
+    budgets: dict[str, float] = Field(
+        {},
+        description="Seconds that the jobs of each stage are expected to take, added up; shown beside those taken. The workflow fills them in from `budget`.",
+    )
 
     def of_tiles(self) -> ReportTilesSettings:
         """The part of the settings that chooses tiles."""

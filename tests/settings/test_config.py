@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mutdet.settings.config import parse_config
+from mutdet.settings.config import FILLED_IN, Config, parse_config
 from mutdet.settings.errors import UserError
 from mutdet.settings.layout import PICTURES, Layout
+from mutdet.settings.stages import STAGES
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -45,6 +46,12 @@ def test_sections_laid_over_the_demo_are_valid(path):
         (["shards"], 0, "shards = 0"),
         (["datsets"], {}, "datsets"),
         (["detectors", "small", "width"], 100, "width 100 is no multiple"),
+        (["evaluate"], {"split": "val"}, "evaluate.split: the workflow takes it from detect.split"),
+        (["evaluate"], {"experiment": "mine"}, "evaluate.experiment: the workflow takes it from the variant's name under finetune"),
+        (["evaluate"], {"epochs": None}, "evaluate.epochs: the workflow takes it from finetune.<variant>.epochs"),
+        (["finetune", "none-0", "ignore_categories"], ["ship"], "finetune.none-0.ignore_categories: the workflow takes it from datasets.<data set>.ignore"),
+        (["pretrain", "mutdet", "architecture"], {"queries": 7}, "pretrain.mutdet.architecture: the workflow takes it from the variant of detectors"),
+        (["report"], {"budgets": {"masks": 1}}, "report.budgets: the workflow takes it from budget"),
     ],
 )
 def test_one_line_names_key_and_value(keys, value, told):
@@ -57,6 +64,16 @@ def test_one_line_names_key_and_value(keys, value, told):
         parse_config(config)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name.split()[0] in Config.model_fields and name != "report tiles"])
+def test_a_config_may_not_set_what_the_workflow_fills_in(stage):
+    layout = Layout(parse_config(default_config()))
+    section = stage.split()[0]
+    found = getattr(layout.config, section)
+    variant = next(iter(found)) if isinstance(found, dict) else "none-0"
+    given = found[variant] if isinstance(found, dict) else found
+    assert layout.settings(stage, variant).model_fields_set - given.model_fields_set == set(FILLED_IN.get(section, ()))
 
 
 def test_every_path_of_the_layout_is_named_once():
