@@ -1,6 +1,7 @@
 """Where every file of a run lies, and which variants read which: what the rules of the workflow ask."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ PICTURES = "pictures"
 
 
 class Layout:
-    """Paths of the run that a config describes; everything that Snakemake needs to know at parse time."""
+    """Paths of the run that a config describes; everything that Snakemake needs to know at parse time.
+
+    Raises:
+        UserError: a variant reads a split that its data set does not have.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -43,6 +48,11 @@ class Layout:
         # Rules ask once for each job, and there may be thousands of jobs and of images.
         self._source_files: dict[tuple[str, Split], list[dict[str, list[Path]]]] = {}
         self._codes: dict[tuple[str, str], str] = {}
+        splits = {dataset: self.splits(dataset) for dataset in config.datasets}
+        for place, dataset, split in self._splits_read():
+            if split not in splits[dataset]:
+                what = f"{place}: data set {dataset!r} has no split {split}, but {', '.join(splits[dataset]) or 'none at all'}"
+                raise UserError(what, file="config", remedy="add that split, or name another split or data set")
 
     # What decides a rule's output ---------------------------------------------------------------
 
@@ -78,7 +88,9 @@ class Layout:
         settings = self.config.datasets[name]
         if settings.scenes is None:
             return settings
-        return settings.of_scenes(self.root / "scenes" / settings.scenes, self.config.scenes[settings.scenes].image_ids())
+        # `val: 0` draws no image for split val, and a split without images does not exist.
+        drawn = [split for split, ids in self.config.scenes[settings.scenes].image_ids().items() if ids]
+        return settings.of_scenes(self.root / "scenes" / settings.scenes, drawn)
 
     def scene_files(self, variant: str) -> dict[str, list[Path]]:
         """Every file that the scenes stage writes for a variant."""
@@ -189,9 +201,6 @@ class Layout:
         settings = self.config.backbone[variant]
         if not isinstance(settings, SelfSupervisedSettings) or settings.probe_dataset is None:
             return []
-        if settings.probe_split not in self.splits(settings.probe_dataset):
-            place = f"backbone.{variant}.probe_split = {settings.probe_split!r}"
-            raise UserError(f"{place}: data set {settings.probe_dataset!r} has no such split", remedy="name one of its labelled splits")
         return self.tiles(settings.probe_dataset, settings.probe_split)
 
     def pretrain_inputs(self, variant: str) -> dict[str, list[Path]]:
@@ -275,6 +284,23 @@ class Layout:
             if labelled and source.label is not None:
                 shard["labels"].append(source.label)
         return files
+
+    def _splits_read(self) -> Iterator[tuple[str, str, Split]]:
+        """Every mention of a data set whose tiles are read: place, data set, split."""
+        config = self.config
+        for name, backbone in config.backbone.items():
+            if isinstance(backbone, SelfSupervisedSettings) and backbone.probe_dataset is not None:
+                yield f"backbone.{name}.probe_split", backbone.probe_dataset, backbone.probe_split
+        named = {f"backbone.{name}": one.datasets for name, one in config.backbone.items() if one.reads_tiles}
+        named |= {f"codebook.{name}": one.datasets for name, one in config.codebook.items()}
+        named |= {f"pretrain.{name}": one.datasets for name, one in config.pretrain.items() if isinstance(one, TrainedPretrainSettings)}
+        for place, datasets in named.items():
+            for dataset in datasets:
+                yield f"{place}.datasets", dataset, "unlabelled"
+        for name, tuned in config.finetune.items():
+            if tuned.epochs != 0:
+                yield f"finetune.{name}", tuned.dataset, "train"
+            yield f"detect.split, for finetune.{name}", tuned.dataset, config.detect.split
 
     # What a stage takes from other sections ----------------------------------------------------------
 

@@ -74,8 +74,8 @@ def test_labels_are_read_only_where_a_probe_names_them() -> None:
     assert named.backbone_probe("learned") == named.tiles("scenes", "val")
     with pytest.raises(UserError, match=r"backbone.learned.probe_dataset = 'absent'"):
         layout(learned={**learned, "probe_dataset": "absent"})
-    with pytest.raises(UserError, match=r"probe_split = 'test'.*no such split"):
-        layout(learned={**learned, "probe_dataset": "scenes", "probe_split": "test"}).backbone_probe("learned")
+    with pytest.raises(UserError, match=r"backbone.learned.probe_split: data set 'scenes' has no split test"):
+        layout(learned={**learned, "probe_dataset": "scenes", "probe_split": "test"})
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,23 @@
 """Which files a shard is cut from."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from mutdet.settings.config import parse_config
 from mutdet.settings.datasets import select_images
+from mutdet.settings.errors import UserError
 from mutdet.settings.layout import Layout
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def demo(**sections: dict[str, Any]) -> Layout:
+    """The default config with other sections or more of their variants; data sets of folders are never opened."""
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    return Layout(parse_config({**config, **{name: {**config.get(name, {}), **section} for name, section in sections.items()}}))
 
 
 @pytest.fixture
@@ -49,3 +59,72 @@ def test_a_training_of_several_processes_starts_with_torchrun():
     assert [found.gpus("pretrain", name) for name in (*spreads, "none")] == [1, 2, 4, 0]
     assert found.gpus("finetune", "untouched") == 0
     assert found.threads("pretrain", "two") == 6
+
+
+BARE = {"images": "images", "splits": {"unlabelled": "all"}}
+LABELLED = {"images": "images", "labels": "labels"}
+TRAINED = {"pretrain": "none", "epochs": 1}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "sections", "told"),
+    [
+        (BARE, {"finetune": {"new": {**TRAINED, "dataset": "more"}}}, "finetune.new: data set 'more' has no split train, but unlabelled;"),
+        ({**LABELLED, "splits": {"val": "all"}}, {"finetune": {"new": {**TRAINED, "dataset": "more"}}}, "finetune.new: data set 'more' has no split train"),
+        (
+            {**LABELLED, "splits": {"train": "all"}},
+            {"finetune": {"new": {**TRAINED, "dataset": "more"}}},
+            "detect.split, for finetune.new: data set 'more' has no split val, but unlabelled, train",
+        ),
+        (BARE, {"finetune": {"new": {"pretrain": "none", "epochs": 0, "dataset": "more"}}}, "detect.split, for finetune.new"),
+        (BARE, {"detect": {"split": "test"}}, "detect.split, for finetune.none-0: data set 'scenes' has no split test, but unlabelled, train, val"),
+        (
+            {**LABELLED, "splits": {"val": "all"}},
+            {"codebook": {"new": {"embed": "sam", "datasets": ["scenes", "more"]}}},
+            "codebook.new.datasets: data set 'more'",
+        ),
+        ({**LABELLED, "splits": {"test": "all"}}, {"backbone": {"new": {"method": "byol", "datasets": ["more"]}}}, "backbone.new.datasets: data set 'more'"),
+        (
+            {**LABELLED, "splits": {"test": "all"}},
+            {"pretrain": {"new": {"method": "updetr", "detector": "small", "backbone": "selfemd", "datasets": ["more"]}}},
+            "pretrain.new.datasets: data set 'more' has no split unlabelled, but test",
+        ),
+        ({"scenes": "small"}, {"finetune": {"new": {**TRAINED, "dataset": "more"}}}, "detect.split, for finetune.new: data set 'more' has no split val"),
+    ],
+)
+def test_a_split_that_does_not_exist_stops_the_run_before_any_job(dataset, sections, told):
+    with pytest.raises(UserError) as error:
+        demo(scenes={"small": {"train": 3, "val": 0}}, datasets={"more": dataset}, **sections)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "sections"),
+    [
+        (BARE, {"codebook": {"new": {"embed": "sam", "components": 256, "datasets": ["more"]}}}),
+        ({"images": "images"}, {"backbone": {"new": {"method": "byol", "datasets": ["more"]}}}),
+        ({**LABELLED, "splits": {"train": "all"}}, {"codebook": {"new": {"embed": "sam", "datasets": ["more"]}}}),
+        ({**LABELLED, "splits": {"val": "all"}}, {"finetune": {"new": {"pretrain": "none", "epochs": 0, "dataset": "more"}}}),
+        ({**LABELLED, "splits": {"val": "all"}}, {"backbone": {"new": {"method": "imagenet", "datasets": ["more"]}}}),
+        ({**LABELLED, "splits": {"train": "all", "val": "all"}}, {"finetune": {"new": {**TRAINED, "dataset": "more"}}}),
+        ({"scenes": "demo"}, {"finetune": {"new": {**TRAINED, "dataset": "more"}}}),
+        ({"scenes": "small"}, {"codebook": {"new": {"embed": "sam", "datasets": ["more"]}}}),
+    ],
+)
+def test_splits_that_exist_or_are_not_read_are_no_error(dataset, sections):
+    assert demo(scenes={"small": {"train": 3, "val": 0}}, datasets={"more": dataset}, **sections).datasets("codebook", "k32")
+
+
+def test_scenes_without_images_for_val_have_no_such_split():
+    found = demo(scenes={"small": {"train": 3, "val": 0}}, datasets={"more": {"scenes": "small"}})
+    assert found.splits("more") == ["unlabelled", "train"]
+    assert [path.name for path in found.split_files("more")] == ["train.txt"]
+    assert [path.name for path in found.scene_files("small")["splits"]] == ["train.txt", "val.txt"]
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_config_reads_splits_that_exist(path):
+    config = yaml.safe_load(path.read_text())
+    if "datasets" in config:
+        assert Layout(parse_config(config)).root.name == config["run"]

@@ -51,6 +51,8 @@ def test_without_labels_the_jobs_that_read_them_tell_so_in_one_line(unlabelled):
         ("boxes", {"search": {"masks": "absent"}}, "boxes.search.masks = 'absent'"),
         ("shards", 0, "shards = 0"),
         ("masks", {"search": {"generator": "magic"}}, "masks.search"),
+        ("detect", {"split": "test"}, "detect.split, for finetune.none-0: data set 'drawn' has no split test, but unlabelled, train, val"),
+        ("evaluate", {"split": "test"}, "evaluate.split: the workflow takes it from detect.split"),
     ],
 )
 def test_a_wrong_config_is_told_in_one_line_before_any_job(project, section, change, told):
