@@ -21,6 +21,8 @@ LABELLED: tuple[Split, ...] = ("train", "val")
 """Splits that must have labels; `test` may."""
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".jp2"})
 LABEL_SUFFIXES: dict[LabelFormat, str] = {"dota": ".txt", "dior_r": ".xml"}
+LABEL_SETTINGS = ("format", "labels", "label_fraction", "categories", "ignore_categories", "on_unknown_category", "on_zero_area")
+"""Settings of a data set that nothing but labels is read with; tiles of split `unlabelled` have none."""
 Byte = Annotated[int, Field(ge=0, le=255)]
 BandNumber = Annotated[int, Field(ge=1)]
 
@@ -83,6 +85,16 @@ class DatasetSettings(Settings):
         lists = {split: folder / f"{split}.txt" for split in splits}
         values = self.model_dump(exclude={"scenes", "images", "labels", "splits"})
         return type(self)(**values, images=folder / "images", labels=folder / "labelTxt", splits=lists)
+
+    def of_split(self, split: Split) -> Self:
+        """What decides the tiles of one split: its own images alone, and for `unlabelled` nothing that only labels are read with.
+
+        A split that does not exist has no images.
+        """
+        given = self.splits.get(split, self.splits.get("train") if split == "unlabelled" else None)
+        unread = LABEL_SETTINGS if split == "unlabelled" else ()
+        defaults = {name: type(self).model_fields[name].get_default() for name in unread}
+        return self.model_copy(update={"splits": {} if given is None else {split: given}, **defaults})
 
     def split_names(self) -> list[Split]:
         """Splits that exist, in the order of `Split`; `unlabelled` also where only `train` is given."""

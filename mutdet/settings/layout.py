@@ -47,7 +47,7 @@ class Layout:
         self._sources: dict[str, list[SourceImage]] = {}
         # Rules ask once for each job, and there may be thousands of jobs and of images.
         self._source_files: dict[tuple[str, Split], list[dict[str, list[Path]]]] = {}
-        self._codes: dict[tuple[str, str], str] = {}
+        self._codes: dict[tuple[str, str, Split | None], str] = {}
         splits = {dataset: self.splits(dataset) for dataset in config.datasets}
         for place, dataset, split in self._splits_read():
             if split not in splits[dataset]:
@@ -56,11 +56,11 @@ class Layout:
 
     # What decides a rule's output ---------------------------------------------------------------
 
-    def settings(self, stage: str, variant: str) -> BaseModel:
-        """Settings of a stage's variant, with what it takes from other sections filled in."""
+    def settings(self, stage: str, variant: str, split: Split | None = None) -> BaseModel:
+        """Settings of a stage's variant, with what it takes from other sections filled in; of a data set, those that decide the tiles of `split`."""
         name = stage.partition(" ")[0]
         if name == "partition":
-            return self.dataset(variant)
+            return self.dataset(variant) if split is None else self.dataset(variant).of_split(split)
         if stage == "report tiles":
             return self.config.report.of_tiles()
         if stage == "masks_and_boxes":
@@ -70,16 +70,17 @@ class Layout:
         taken = {"pretrain": self._architecture, "finetune": self._ignored, "evaluate": self._experiment, "report": self._budgets}
         return chosen.model_copy(update=taken[name](variant)) if name in taken else chosen
 
-    def settings_json(self, stage: str, variant: str) -> str:
+    def settings_json(self, stage: str, variant: str, split: Split | None = None) -> str:
         """The same as one line of JSON, for the command line and as a rerun trigger."""
-        return json.dumps(self.settings(stage, variant).model_dump(mode="json"), sort_keys=True)
+        return json.dumps(self.settings(stage, variant, split).model_dump(mode="json"), sort_keys=True)
 
-    def code(self, stage: str, variant: str) -> str:
-        """Fingerprint of the code that a stage runs under a variant's settings."""
-        if (stage, variant) not in self._codes:
-            modules = [*STAGES[stage].modules(self.settings(stage, variant)), *self._detector_modules(stage, variant)]
-            self._codes[stage, variant] = code_fingerprint(modules)
-        return self._codes[stage, variant]
+    def code(self, stage: str, variant: str, split: Split | None = None) -> str:
+        """Fingerprint of the code that a stage runs under these settings."""
+        key = (stage, variant, split)
+        if key not in self._codes:
+            modules = [*STAGES[stage].modules(self.settings(stage, variant, split)), *self._detector_modules(stage, variant)]
+            self._codes[key] = code_fingerprint(modules)
+        return self._codes[key]
 
     # Data sets -----------------------------------------------------------------------------------
 

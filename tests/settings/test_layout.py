@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mutdet.settings.config import parse_config
-from mutdet.settings.datasets import select_images
+from mutdet.settings.datasets import LABEL_SETTINGS, DatasetSettings, select_images
 from mutdet.settings.errors import UserError
 from mutdet.settings.layout import Layout
 
@@ -43,6 +43,64 @@ def test_a_shard_is_cut_from_the_images_that_its_stage_will_choose(layout, split
 def test_an_unlabelled_shard_reads_no_label_and_an_empty_one_nothing(layout):
     assert all(layout.source_files("set", "unlabelled", shard)["labels"] == [] for shard in layout.shards)
     assert layout.source_files("set", "test", layout.shards[0]) == {"images": [], "labels": []}
+
+
+GIVEN: dict[str, Any] = {"images": "images", "labels": "labels", "splits": {"train": "train.txt", "val": ["a"]}}
+
+
+def deciding(**changes: Any) -> dict[str, tuple[str, str]]:
+    """What decides the tiles of each split of a data set."""
+    found = Layout(parse_config({"run": "run", "datasets": {"set": {**GIVEN, **changes}}}))
+    return {split: (found.settings_json("partition tiles", "set", split), found.code("partition tiles", "set", split)) for split in found.splits("set")}
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"splits": {**GIVEN["splits"], "test": "test.txt"}}, set()),
+        ({"splits": {**GIVEN["splits"], "unlabelled": "train.txt"}}, set()),
+        ({"splits": {**GIVEN["splits"], "unlabelled": "all"}}, {"unlabelled"}),
+        ({"splits": {**GIVEN["splits"], "train": "more.txt"}}, {"unlabelled", "train"}),
+        ({"splits": {**GIVEN["splits"], "val": ["a", "b"]}}, {"val"}),
+        ({"format": "dior_r"}, {"train", "val"}),
+        ({"labels": "corrected"}, {"train", "val"}),
+        ({"label_fraction": 0.5}, {"train", "val"}),
+        ({"categories": ["ship"]}, {"train", "val"}),
+        ({"ignore_categories": ["ship"]}, {"train", "val"}),
+        ({"on_unknown_category": "skip"}, {"train", "val"}),
+        ({"on_zero_area": "error"}, {"train", "val"}),
+        *(
+            ({name: value}, {"unlabelled", "train", "val"})
+            for name, value in {
+                "images": "others",
+                "window": 900,
+                "stride": 500,
+                "scales": [0.5],
+                "content_fraction": 0.5,
+                "pad_colour": [0, 0, 0],
+                "bands": [1, 2, 3],
+                "stretch": "range",
+                "on_error": "skip",
+            }.items()
+        ),
+    ],
+    ids=str,
+)
+def test_tiles_of_a_split_depend_on_what_they_are_cut_from(change, changed):
+    before, after = deciding(), deciding(**change)
+    assert {split for split in before if before[split] != after[split]} == changed
+
+
+def test_every_setting_of_a_data_set_is_known_to_decide_tiles_or_labels_alone():
+    images = {"images", "window", "stride", "scales", "content_fraction", "pad_colour", "bands", "stretch", "on_error"}
+    assert {*LABEL_SETTINGS, *images, "scenes", "splits"} == set(DatasetSettings.model_fields)
+
+
+def test_tiles_of_a_split_have_settings_that_a_stage_accepts():
+    found = Layout(parse_config({"run": "run", "datasets": {"set": GIVEN}}))
+    read = {split: DatasetSettings.model_validate_json(found.settings_json("partition tiles", "set", split)) for split in ("unlabelled", "train", "test")}
+    assert {split: list(settings.splits) for split, settings in read.items()} == {"unlabelled": ["unlabelled"], "train": ["train"], "test": []}
+    assert read["unlabelled"].splits["unlabelled"] == read["train"].splits["train"] == Path("train.txt")
 
 
 def test_a_training_of_several_processes_starts_with_torchrun():

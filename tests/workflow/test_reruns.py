@@ -94,6 +94,24 @@ def test_a_removed_image_reruns_one_shard(project):
     assert project.planned() == one_shard_of_everything()
 
 
+def test_an_added_split_leaves_the_tiles_of_others_and_masks_alone(project):
+    (project.folder / "data/test.txt").write_text("scene_val_00000\n")
+    project.configure(lambda config: config["datasets"]["drawn"]["splits"].update(test="data/test.txt"))
+    planned = project.planned()
+    assert planned["partition_tiles"] == 2
+    assert not {"masks", "boxes", "embed", "codebook", "pretrain"} & set(planned)
+
+
+def test_settings_of_labels_alone_rerun_no_mask_and_the_window_does(project):
+    project.configure(lambda config: config["datasets"]["drawn"].update(ignore_categories=["ship"], on_zero_area="error"))
+    planned = project.planned()
+    assert planned["partition_tiles"] == 4
+    assert not {"masks", "boxes", "embed", "codebook", "pretrain"} & set(planned)
+    project.configure(lambda config: config["datasets"]["drawn"].update(window=112))
+    planned = project.planned()
+    assert (planned["partition_tiles"], planned["masks"]) == (6, 2)
+
+
 def test_a_deleted_intermediate_comes_back_equal_and_the_wave_stops(project):
     shard = next(project.folder.glob("results/tiny/boxes/search/drawn/00-of-02.parquet"))
     before = shard.read_bytes()

@@ -39,9 +39,11 @@ rule partition_tiles:
         ENVIRONMENT
     params:
         settings=lambda wildcards: LAYOUT.settings_json(
-            "partition tiles", wildcards.variant
+            "partition tiles", wildcards.variant, wildcards.split
         ),
-        code=code_of("partition tiles"),
+        code=lambda wildcards: LAYOUT.code(
+            "partition tiles", wildcards.variant, wildcards.split
+        ),
         shard=lambda wildcards: LAYOUT.shards.index(wildcards.shard),
         shards=CONFIG.shards,
     shell:
