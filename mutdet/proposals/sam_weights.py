@@ -10,9 +10,8 @@ from torch import Tensor
 
 from mutdet.proposals.small_sam import build_small_sam
 from mutdet.settings.errors import UserError
+from mutdet.settings.proposals.sam_generator import SMALL_WEIGHTS
 from mutdet.tables.foreign_weights import read_foreign_weights
-
-SMALL_WEIGHTS = Path(__file__).parent / "weights" / "small_sam.safetensors"
 
 
 def load_sam(model: str, weights: Path | None, sha256: str | None) -> Sam:

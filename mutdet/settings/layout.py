@@ -23,7 +23,7 @@ from mutdet.settings.datasets import (
     shard_of,
 )
 from mutdet.settings.errors import UserError
-from mutdet.settings.fingerprint import code_fingerprint
+from mutdet.settings.fingerprint import PACKAGE, code_fingerprint
 from mutdet.settings.masks_and_boxes import MasksAndBoxesSettings
 from mutdet.settings.pretrain import PseudoLabelPretrainSettings, TrainedPretrainSettings
 from mutdet.settings.registries import DETECTORS, modules
@@ -221,8 +221,11 @@ class Layout:
     def weights(self, stage: str, variant: str) -> list[Path]:
         """Local weights files that a variant loads; their content decides the output."""
         settings = self.settings(stage, variant)
-        path = getattr(settings, "weights", None) or getattr(settings, "checkpoint", None)
-        return [Path(path)] if isinstance(path, Path | str) and Path(path).is_file() else []
+        path = getattr(settings, "weights_file", None) or getattr(settings, "weights", None)
+        if not isinstance(path, Path) or not path.is_file():
+            return []
+        # Where package and run share a folder it may be moved: an input of another name would be a reason to run again.
+        return [path.relative_to(Path.cwd()) if path.is_relative_to(PACKAGE) and path.is_relative_to(Path.cwd()) else path]
 
     # Targets ---------------------------------------------------------------------------------------
 

@@ -20,9 +20,9 @@ class MasksAndBoxesSettings(BoxFilterSettings):
         return self.masks.uses_gpu
 
     @property
-    def weights(self) -> Path | None:
-        """Weights file that the mask generator loads."""
-        return getattr(self.masks, "weights", None)
+    def weights_file(self) -> Path | None:
+        """Weights that the mask generator loads."""
+        return getattr(self.masks, "weights_file", None)
 
 
 class MasksAndBoxesFiles(Files):

@@ -8,10 +8,10 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from mutdet.proposals.sam_weights import SMALL_WEIGHTS, load_sam
+from mutdet.proposals.sam_weights import load_sam
 from mutdet.proposals.small_sam import build_small_sam
 from mutdet.settings.errors import UserError
-from mutdet.settings.proposals.sam_generator import SamSettings
+from mutdet.settings.proposals.sam_generator import SMALL_WEIGHTS, SamSettings
 
 
 @pytest.fixture(scope="module")

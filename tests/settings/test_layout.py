@@ -10,6 +10,7 @@ from mutdet.settings.config import parse_config
 from mutdet.settings.datasets import LABEL_SETTINGS, DatasetSettings, select_images
 from mutdet.settings.errors import UserError
 from mutdet.settings.layout import Layout
+from mutdet.settings.proposals.sam_generator import SMALL_WEIGHTS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -101,6 +102,20 @@ def test_tiles_of_a_split_have_settings_that_a_stage_accepts():
     read = {split: DatasetSettings.model_validate_json(found.settings_json("partition tiles", "set", split)) for split in ("unlabelled", "train", "test")}
     assert {split: list(settings.splits) for split, settings in read.items()} == {"unlabelled": ["unlabelled"], "train": ["train"], "test": []}
     assert read["unlabelled"].splits["unlabelled"] == read["train"].splits["train"] == Path("train.txt")
+
+
+def test_masks_depend_on_the_weights_that_they_load(tmp_path, monkeypatch):
+    named = tmp_path / "vit_h.pth"
+    named.touch()
+    variants = {"own": {"generator": "sam"}, "named": {"generator": "sam", "model": "vit_h", "weights": str(named), "sha256": "0" * 64}}
+    boxes = {name: {"masks": name, "keep_masks": False} for name in variants}
+    found = demo(masks={**variants, "none": {"generator": "selective_search"}}, boxes={**boxes, "none": {"masks": "none", "keep_masks": False}})
+    monkeypatch.chdir(tmp_path)
+    assert SMALL_WEIGHTS.is_file()
+    for stage in ("masks", "masks_and_boxes"):
+        assert {name: found.weights(stage, name) for name in (*variants, "none")} == {"own": [SMALL_WEIGHTS], "named": [named], "none": []}
+    monkeypatch.chdir(REPOSITORY)
+    assert found.weights("masks", "own") == [SMALL_WEIGHTS.relative_to(REPOSITORY)]
 
 
 def test_a_training_of_several_processes_starts_with_torchrun():

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 from mutdet.settings.base import Fraction
 from mutdet.settings.masks import MaskGeneratorSettings
 
+SMALL_WEIGHTS = Path(__file__).parents[2] / "proposals" / "weights" / "small_sam.safetensors"
+"""Weights of the project's own small model."""
+
 
 class SamSettings(MaskGeneratorSettings):
     """Automatic masks of a Segment Anything model; defaults are segment-anything's stock ones (docs/method.md A)."""
@@ -56,6 +59,11 @@ class SamSettings(MaskGeneratorSettings):
             raise ValueError(f"peaks need model small: {self.model} has no map of object centres")
         self._check_stock_generator()
         return self
+
+    @property
+    def weights_file(self) -> Path:
+        """Weights that the generator loads: the checkpoint, or those in the package."""
+        return self.weights or SMALL_WEIGHTS
 
     @property
     def uses_stock_generator(self) -> bool:
