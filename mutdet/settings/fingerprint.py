@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -9,16 +10,21 @@ from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 REGISTRIES = "mutdet.settings.registries"
+_FILE_NAME = re.compile(r"\w[\w-]*\.[a-z]+")
 
 
 def code_fingerprint(modules: Iterable[str]) -> str:
     """Hash over the import closure, inside the package, of some modules.
 
     Comments, docstrings, formatting and the `description` texts of settings do not count; registries are left out.
+    Files that a module names and that lie beside it, such as a template, count byte by byte.
     """
     digest = hashlib.sha256()
     for name in sorted(import_closure(modules)):
-        digest.update(f"{name}\n{_read(_source(name)).meaning}\n".encode())
+        module = _read(_source(name))
+        digest.update(f"{name}\n{module.meaning}\n".encode())
+        for path in module.files:
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -41,16 +47,19 @@ def _source(module: str) -> Path:
 
 
 class _Module(NamedTuple):
-    """What a module is to fingerprints: names of the package's modules that it imports, and its code without texts."""
+    """What a module is to fingerprints: names of the package's modules that it imports, its code without texts, and other files beside it that it names."""
 
     imports: tuple[str, ...]
     meaning: str
+    files: tuple[Path, ...]
 
 
 @cache
 def _read(path: Path) -> _Module:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return _Module(_imports(tree), ast.dump(_WithoutTexts().visit(tree), include_attributes=False))
+    imports = _imports(tree)
+    code = _WithoutTexts().visit(tree)
+    return _Module(imports, ast.dump(code, include_attributes=False), _files(code, path.parent))
 
 
 def _imports(tree: ast.Module) -> tuple[str, ...]:
@@ -61,6 +70,11 @@ def _imports(tree: ast.Module) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return tuple(name for name in names if name.split(".")[0] == "mutdet" and _source(name).is_file())
+
+
+def _files(code: ast.Module, folder: Path) -> tuple[Path, ...]:
+    texts = {node.value for node in ast.walk(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return tuple(folder / name for name in sorted(texts) if _FILE_NAME.fullmatch(name) and (folder / name).is_file())
 
 
 class _WithoutTexts(ast.NodeTransformer):

@@ -3,6 +3,7 @@
 import pytest
 
 from mutdet.settings import fingerprint
+from mutdet.settings.stages import STAGES
 
 MODULES = {
     "__init__": '"""Package."""\n',
@@ -64,6 +65,28 @@ def test_code_that_runs_counts(package, name, old, new):
 def test_closure_follows_imports(package):
     of_stage()
     assert fingerprint.import_closure(["mutdet.stage"]) == {"mutdet.stage", "mutdet.library", "mutdet.deeper"}
+
+
+def test_files_count_that_code_names_and_that_lie_beside_it(package):
+    (package / "style.css").write_text("a")
+    (package / "other.css").write_text("a")
+    (package / "deeper.py").write_text('"""Not other.css."""\ndef more(x):\n    "other.css"\n    return x, open("style.css")\n')
+    before = of_stage()
+    (package / "other.css").write_text("b")
+    assert of_stage() == before
+    (package / "style.css").write_text("b")
+    assert of_stage() != before
+
+
+def test_the_page_depends_on_its_template_and_style_and_nothing_else_does():
+    found = {path.name for stage in STAGES.values() for name in fingerprint.import_closure([stage.function.partition(":")[0]]) for path in files_of(name)}
+    assert found == {"page.html", "page.css"} == {path.name for path in files_of("mutdet.reporting.page")}
+    users = [name for name, stage in STAGES.items() if "mutdet.reporting.page" in fingerprint.import_closure([stage.function.partition(":")[0]])]
+    assert users == ["report page"]
+
+
+def files_of(name):
+    return fingerprint._read(fingerprint._source(name)).files
 
 
 def test_descriptions_of_settings_do_not_count(package):
