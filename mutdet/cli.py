@@ -1,6 +1,7 @@
 """The `mutdet` command: one subcommand per stage, its flags made from the stage's settings and files."""
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, get_origin
@@ -50,7 +51,7 @@ def _run(stage: Stage, namespace: dict[str, Any]) -> None:
     files = stage.files_class.model_validate(_group(namespace, "files"))
     runtime = Runtime.model_validate({**handed_down(), **_group(namespace, "runtime")})
     flags = _group(namespace, "setting")
-    given = _merge(yaml.safe_load(namespace["settings"]) or {}, flags)
+    given = _merge(_read_settings(namespace["settings"]) or {}, flags)
     member = _chosen_member(stage, given, flags)
     settings = stage.validate({**_unnamed_variants(stage, member), **given})
     module, _, function = stage.function.partition(":")
@@ -143,6 +144,14 @@ def _unnamed_variants(stage: Stage, member: str) -> dict[str, str]:
 def _group(namespace: dict[str, Any], role: str) -> dict[str, Any]:
     prefix = f"{role}:"
     return {name.removeprefix(prefix): value for name, value in namespace.items() if name.startswith(prefix)}
+
+
+def _read_settings(text: str) -> Any:
+    """What JSON or YAML says. Not all JSON is YAML: two escapes that are one character beyond U+FFFF are two halves of one there."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return yaml.safe_load(text)
 
 
 def _merge(base: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:

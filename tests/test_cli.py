@@ -8,8 +8,10 @@ from pydantic.fields import FieldInfo
 
 from mutdet.cli import build_parser, main
 from mutdet.settings.base import Runtime
+from mutdet.settings.config import parse_config
 from mutdet.settings.environment import hand_down, handed_down
 from mutdet.settings.flags import Flag, choice_of, flags_of
+from mutdet.settings.layout import Layout
 from mutdet.settings.registries import MASK_GENERATORS
 from mutdet.settings.stages import COMMANDS, STAGES
 
@@ -130,6 +132,17 @@ def test_flags_win_over_the_settings_mapping(tmp_path, monkeypatch):
     command = ["boxes", "--masks", "m", "--output", "o", "--settings", '{"masks": "x", "min_side": 4, "min_fill": 0.5}', "--min-side", "7", "--device", "cpu"]
     assert main(command) == 0
     assert (seen["settings"].min_side, seen["settings"].min_fill, seen["runtime"].device) == (7.0, 0.5, "cpu")
+
+
+@pytest.mark.parametrize("name", ["ünïcode", "船", "🚢", "a\u2028b", "a\x85b", 'quote"', "back\\slash"])
+def test_settings_of_the_workflow_keep_every_character(tmp_path, monkeypatch, name):
+    seen = {}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mutdet.stages.partition.run_index", lambda files, settings, runtime: seen.update(settings=settings))
+    layout = Layout(parse_config({"run": "run", "datasets": {"set": {"images": f"data/{name}", "stride": 1, "content_fraction": 1e-7}}}))
+    command = ["partition", "index", "--name", "set", "--image-table", "i", "--label-table", "l", "--settings", layout.settings_json("partition index", "set")]
+    assert main(command) == 0
+    assert seen["settings"] == layout.settings("partition index", "set")
 
 
 def test_the_workflow_hands_runtime_settings_down_and_flags_win(tmp_path, monkeypatch):
