@@ -46,6 +46,7 @@ class Layout:
         self.shards = [shard_name(i, config.shards) for i in range(config.shards)]
         self._sources: dict[str, list[SourceImage]] = {}
         # Rules ask once for each job, and there may be thousands of jobs and of images.
+        self._labelled: dict[str, set[Split]] = {}
         self._source_files: dict[tuple[str, Split], list[dict[str, list[Path]]]] = {}
         self._codes: dict[tuple[str, str, Split | None], str] = {}
         splits = {dataset: self.splits(dataset) for dataset in config.datasets}
@@ -129,6 +130,12 @@ class Layout:
         if (dataset, split) not in self._source_files:
             self._source_files[dataset, split] = self._files_of_shards(dataset, split)
         return self._source_files[dataset, split][self.shards.index(shard)]
+
+    def labelled(self, dataset: str, split: Split) -> bool:
+        """Whether tiles of a split carry labels; one label file decides it for all shards of split `test`, most of which do not read that file."""
+        if dataset not in self._labelled:
+            self._labelled[dataset] = labelled_splits(self.sources(dataset))
+        return split in self._labelled[dataset]
 
     def all_source_files(self, dataset: str) -> dict[str, list[Path]]:
         """Every image and label file of a data set."""
@@ -280,7 +287,7 @@ class Layout:
 
     def _files_of_shards(self, dataset: str, split: Split) -> list[dict[str, list[Path]]]:
         """What `source_files` returns for each shard, in the order of the shards."""
-        labelled = split in labelled_splits(self.sources(dataset))
+        labelled = self.labelled(dataset, split)
         files: list[dict[str, list[Path]]] = [{"images": [], "labels": []} for _ in self.shards]
         for source in select_images(self.sources(dataset), split):
             shard = files[shard_of(source.image_id, self.config.shards)]

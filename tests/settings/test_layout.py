@@ -46,6 +46,20 @@ def test_an_unlabelled_shard_reads_no_label_and_an_empty_one_nothing(layout):
     assert layout.source_files("set", "test", layout.shards[0]) == {"images": [], "labels": []}
 
 
+def test_one_label_file_of_split_test_decides_for_all_its_shards(layout, tmp_path):
+    names = [f"test{number}" for number in range(9)]
+    for name in names:
+        (tmp_path / "images" / f"{name}.png").touch()
+    config = {**layout.config.model_dump(mode="json", exclude_unset=True)}
+    config["datasets"]["set"].update(splits={"test": names}, on_error="skip")
+    assert not Layout(parse_config(config)).labelled("set", "test")
+    (tmp_path / "labels" / "test4.txt").touch()
+    found = Layout(parse_config(config))
+    assert found.labelled("set", "test")
+    assert sum(bool(found.source_files("set", "test", shard)["labels"]) for shard in found.shards) == 1
+    assert not found.labelled("set", "unlabelled")
+
+
 GIVEN: dict[str, Any] = {"images": "images", "labels": "labels", "splits": {"train": "train.txt", "val": ["a"]}}
 
 

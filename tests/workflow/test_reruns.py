@@ -102,6 +102,20 @@ def test_an_added_split_leaves_the_tiles_of_others_and_masks_alone(project):
     assert not {"masks", "boxes", "embed", "codebook", "pretrain"} & set(planned)
 
 
+def test_the_first_label_file_of_split_test_reruns_all_its_shards(project):
+    data = project.folder / "data"
+    images = [data / "images" / f"unseen{number}.png" for number in range(6)]
+    for image in images:
+        shutil.copy2(data / "images/scene_val_00000.png", image)
+    (data / "test.txt").write_text("".join(f"{image.stem}\n" for image in images))
+    project.configure(lambda config: config["datasets"]["drawn"].update(splits={"train": "data/train.txt", "test": "data/test.txt"}, on_error="skip"))
+    project.configure(lambda config: [config.pop(section) for section in ("finetune", "tables")])
+    project.snakemake("--until", "partition_tiles", "partition_index")
+    assert project.planned("--until", "partition_tiles", "partition_index") == Counter()
+    shutil.copy2(data / "labelTxt/scene_val_00000.txt", data / "labelTxt/unseen3.txt")
+    assert project.planned("--until", "partition_tiles", "partition_index") == Counter({"partition_tiles": 2, "partition_index": 1})
+
+
 def test_settings_of_labels_alone_rerun_no_mask_and_the_window_does(project):
     project.configure(lambda config: config["datasets"]["drawn"].update(ignore_categories=["ship"], on_zero_area="error"))
     planned = project.planned()

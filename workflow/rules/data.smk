@@ -44,6 +44,7 @@ rule partition_tiles:
         code=lambda wildcards: LAYOUT.code(
             "partition tiles", wildcards.variant, wildcards.split
         ),
+        labelled=lambda wildcards: LAYOUT.labelled(wildcards.variant, wildcards.split),
         shard=lambda wildcards: LAYOUT.shards.index(wildcards.shard),
         shards=CONFIG.shards,
     shell:
