@@ -160,7 +160,7 @@ def list_images(dataset: DatasetSettings, name: str) -> list[SourceImage]:
     """Images of all splits of data set `name`, sorted by id. Reads folders and lists, no image and no label.
 
     Raises:
-        UserError: no folder, no images, two images with one id, or a split that names no image, a missing one or one twice.
+        UserError: no folder, no images, two images with one id, a name that Snakemake cannot use, or a split that names no image, a missing one or one twice.
     """
     if dataset.images is None:
         raise UserError("its scenes have no folder yet", record=f"dataset {name}", remedy="call of_scenes first")
@@ -169,7 +169,10 @@ def list_images(dataset: DatasetSettings, name: str) -> list[SourceImage]:
         raise UserError("holds no images", file=dataset.images, remedy=f"dataset {name} needs files ending in {', '.join(sorted(IMAGE_SUFFIXES))}")
     labels = _files_by_id(dataset.labels, {LABEL_SUFFIXES[dataset.format]}) if dataset.labels and dataset.labels.is_dir() else {}
     members: dict[str, list[str]] = {split: _members(split, selection, paths) for split, selection in dataset.splits.items()}
-    return _with_splits(paths, labels, members)
+    found = _with_splits(paths, labels, members)
+    for image in found:
+        _check_name(image.path)
+    return found
 
 
 def list_scenes(folder: Path, image_ids: Mapping[str, Sequence[str]]) -> list[SourceImage]:
@@ -240,6 +243,17 @@ def _files_by_id(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
             raise UserError(f"has the id of {found[stem].name}", file=folder / file_name, remedy="rename or remove one of the two")
         found[stem] = folder / file_name
     return found
+
+
+def _check_name(path: Path) -> None:
+    """Refuse names that Snakemake reads as a pattern, and those that no table can hold."""
+    if "{" in path.name or "}" in path.name:
+        raise UserError("has a brace in its name, which Snakemake takes for a wildcard", file=path, remedy="rename it")
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise UserError("has a name that is no UTF-8", file=shown, remedy="rename it") from error
 
 
 def _members(split: Split, selection: Literal["all"] | list[str] | Path, paths: Mapping[str, Path]) -> list[str]:

@@ -1,5 +1,7 @@
 """Lists of images, splits and shards."""
 
+import os
+
 import pytest
 
 from mutdet.settings.datasets import (
@@ -84,6 +86,28 @@ def test_two_images_with_one_id_are_told(folder):
     (folder / "images" / "a.jpg").touch()
     with pytest.raises(UserError, match=r"a\.png: has the id of a\.jpg"):
         list_images(dataset(folder), "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"a{1}.png", r"images/a\{1\}\.png: has a brace in its name, which Snakemake takes for a wildcard; rename it"),
+        (b"a}.png", r"images/a\}\.png: has a brace"),
+        (b"caf\xe9.png", r"images/caf\\udce9\.png: has a name that is no UTF-8; rename it"),
+    ],
+)
+def test_names_that_the_workflow_cannot_use_are_told(folder, name, told):
+    (folder / "images" / os.fsdecode(name)).touch()
+    with pytest.raises(UserError, match=told) as error:
+        list_images(dataset(folder), "mine")
+    str(error.value).encode()
+
+
+def test_images_of_no_split_and_other_files_may_have_any_name(folder):
+    for name in (b"a{1}.png", b"caf\xe9.png", b"{.md", "über 船 🚢 [1].png".encode()):
+        (folder / "images" / os.fsdecode(name)).touch()
+    (folder / "labels" / "{}.txt").touch()
+    assert [image.image_id for image in list_images(labelled(folder, train=["a", "über 船 🚢 [1]"]), "mine")] == ["a", "über 船 🚢 [1]"]
 
 
 def test_no_images_are_told(tmp_path):

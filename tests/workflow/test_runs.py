@@ -74,6 +74,18 @@ def test_images_of_one_id_are_told_in_one_line_before_any_job(project):
     assert "data/images/scene_train_00000.tif: has the id of scene_train_00000.png; rename or remove one of the two" in shown.splitlines()
 
 
+def test_an_image_that_snakemake_cannot_name_is_told_in_one_line_before_any_job(project):
+    image = project.folder / "data/images/scene_train_00000.png"
+    shutil.copy(image, image.with_name("scene{1}.png"))
+    with (project.folder / "data/train.txt").open("a") as file:
+        file.write("scene{1}\n")
+    done = project.snakemake("-n", check=False)
+    assert done.returncode != 0
+    shown = done.stdout + done.stderr
+    assert "Traceback" not in shown
+    assert "data/images/scene{1}.png: has a brace in its name, which Snakemake takes for a wildcard; rename it" in shown.splitlines()
+
+
 def test_lint_is_clean(project):
     assert project.snakemake("--lint", check=False).returncode == 0
 
