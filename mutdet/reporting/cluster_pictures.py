@@ -85,7 +85,7 @@ def _crops(run: RunFolder, paths: Sequence[Path], rows: np.ndarray, side: int) -
     by_tile: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     for row, found in zip(rows.tolist(), objects, strict=True):
         by_tile[found["tile_id"]].append((row, found))
-    tables = sorted((run.root / "partition").glob("*/unlabelled/*.parquet"))
+    tables = [path for dataset in run.folders("partition") for path in run.shards("partition", dataset, "unlabelled")]
     crops: dict[int, np.ndarray] = {}
     for tile_id, tile in run.tiles(tables, ["image"], list(by_tile)).items():
         image = normalised(decode_image(tile["image"], tile_id))

@@ -39,7 +39,7 @@ def render_page(root: Path, settings: ReportSettings) -> str:
         root: folder of the run.
         settings: of the report stage.
     """
-    run = RunFolder(root)
+    run = RunFolder(root, settings.shards)
     sections = [*(build(run, settings) for build in progress(_SECTIONS, "report: sections")), _settings_section(run)]
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mutdet.settings.datasets import shard_name
 from mutdet.tables.read import RandomReader, iterate_batches, open_table, read_table
 
 SHARDED = ("masks", "boxes", "embed", "pseudo_labels")
@@ -17,10 +18,13 @@ class RunFolder:
 
     Args:
         root: folder of the run.
+        shards: number of shards of the tables that count; none: whatever is there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shards: int | None = None) -> None:
         self.root = root
+        cut = "of-*" if shards is None else shard_name(0, shards).partition("-")[2]
+        self._cut = f"*-{cut}.parquet"
 
     def folders(self, stage: str) -> list[str]:
         """Variants of a stage; for `partition` the data sets."""
@@ -29,11 +33,11 @@ class RunFolder:
 
     def shards(self, *parts: str) -> list[Path]:
         """Tables in a folder below the run, such as ("partition", "scenes", "val")."""
-        return sorted(self.root.joinpath(*parts).glob("*-of-*.parquet"))
+        return sorted(self.root.joinpath(*parts).glob(self._cut))
 
     def sharded(self, stage: str, variant: str) -> list[Path]:
         """Tables of a variant of masks, boxes, embed or pseudo_labels, of all data sets."""
-        return sorted((self.root / stage / variant).glob("*/*-of-*.parquet"))
+        return sorted((self.root / stage / variant).glob(f"*/{self._cut}"))
 
     def table(self, *parts: str, columns: list[str] | None = None) -> pa.Table | None:
         """Whole table of one file, or none where it is absent."""

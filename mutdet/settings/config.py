@@ -35,7 +35,7 @@ FILLED_IN: dict[str, dict[str, str]] = {
         "pretrain": "pretrain.<variant>.method",
         **{fact: f"finetune.<variant>.{fact}" for fact in ("dataset", "fraction", "seed", "epochs", "iterations")},
     },
-    "report": {"budgets": "budget"},
+    "report": {"budgets": "budget", "shards": "shards"},
 }
 """Section -> setting that a stage run by hand is given and that the workflow takes from elsewhere in the config file -> where."""
 

@@ -68,7 +68,7 @@ class Layout:
             return self._masks_and_boxes(variant)
         section = getattr(self.config, name)
         chosen: BaseModel = section[variant] if isinstance(section, dict) else section
-        taken = {"pretrain": self._architecture, "finetune": self._ignored, "evaluate": self._experiment, "report": self._budgets}
+        taken = {"pretrain": self._architecture, "finetune": self._ignored, "evaluate": self._experiment, "report": self._facts_of_run}
         return chosen.model_copy(update=taken[name](variant)) if name in taken else chosen
 
     def settings_json(self, stage: str, variant: str, split: Split | None = None) -> str:
@@ -338,8 +338,8 @@ class Layout:
         method = self.config.pretrain[settings.pretrain].method
         return {"experiment": variant, "pretrain": method, "split": self.config.detect.split, **facts, **self._ignored(variant)}
 
-    def _budgets(self, _: str) -> dict[str, Any]:
-        return {"budgets": self.config.budget}
+    def _facts_of_run(self, _: str) -> dict[str, Any]:
+        return {"budgets": self.config.budget, "shards": self.config.shards}
 
     def _detector_modules(self, stage: str, variant: str) -> list[str]:
         """Module of the detector that a stage trains or runs, which its settings name only through other sections."""

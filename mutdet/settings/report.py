@@ -27,6 +27,12 @@ class ReportSettings(ReportTilesSettings):
         description="Seconds that the jobs of each stage are expected to take, added up; shown beside those taken. The workflow fills them in from `budget`.",
     )
 
+    shards: int | None = Field(
+        None,
+        ge=1,
+        description="Shards of the tables that count, where a run holds other cuts; none: all that are there. The workflow fills it in from `shards`.",
+    )
+
     def of_tiles(self) -> ReportTilesSettings:
         """The part of the settings that chooses tiles."""
         return ReportTilesSettings(tiles=self.tiles, seed=self.seed)

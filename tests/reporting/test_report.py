@@ -118,6 +118,15 @@ def test_gain_at_the_head_of_the_page_is_by_area(make_run: Callable[[], Path]) -
     assert "<dt>points of AP50 (area) gained by pre-training</dt><dd>+20.0</dd>" in page
 
 
+def test_tables_cut_into_other_numbers_of_shards_do_not_count_twice(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    known = render(run, shards=1)
+    for path in [*run.rglob("00-of-01.parquet")]:
+        shutil.copy(path, path.with_name("00-of-02.parquet"))
+    assert render(run, shards=1) == known
+    assert render(run) != known
+
+
 def test_seeds_share_a_column_and_a_look(make_run: Callable[[], Path]) -> None:
     run = make_run()
     section = results_section(RunFolder(run), ReportSettings())
