@@ -99,7 +99,7 @@ def deciding(**changes: Any) -> dict[str, tuple[str, str]]:
             }.items()
         ),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else " ".join(sorted(value)),
 )
 def test_tiles_of_a_split_depend_on_what_they_are_cut_from(change, changed):
     before, after = deciding(), deciding(**change)
