@@ -17,8 +17,8 @@ from mutdet.tables import clusters as clusters_table
 from mutdet.tables.read import open_table
 from mutdet.tables.write import write_provenance, write_table
 
-_FEW_DIRECTIONS = 4.0
-"""Fewer than this many, and a handful of pseudo-classes would hold all that unit vectors tell."""
+_FEW_DIRECTIONS = 2.0
+"""With fewer, unit vectors point little but one of two ways."""
 
 
 def run(files: CodebookFiles, settings: CodebookSettings, runtime: Runtime) -> None:
