@@ -142,10 +142,10 @@ def _sets(rows: Sequence[Row]) -> str:
 
 
 def _best(rows: Sequence[Row], columns: Mapping[str, int]) -> frozenset[tuple[int, int]]:
-    """Cells of the highest figure in the column of each measure, where rows differ."""
+    """Cells of the highest figure in the column of each measure, where rows differ as they are written."""
     best = set()
     for measure, column in columns.items():
-        values = [row[measure] for row in rows if row[measure] is not None]
-        if len(set(values)) > 1:
-            best |= {(i, column) for i, row in enumerate(rows) if row[measure] == max(values)}
+        written = {i: float(percent(row[measure])) for i, row in enumerate(rows) if row[measure] is not None}
+        if len(set(written.values())) > 1:
+            best |= {(i, column) for i, value in written.items() if value == max(written.values())}
     return frozenset(best)

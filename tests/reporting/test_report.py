@@ -118,6 +118,16 @@ def test_gain_at_the_head_of_the_page_is_by_area(make_run: Callable[[], Path]) -
     assert "<dt>points of AP50 (area) gained by pre-training</dt><dd>+20.0</dd>" in page
 
 
+def test_what_is_written_alike_is_not_set_apart(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    for path in run.glob("evaluate/*-25-*/evaluation.parquet"):
+        rows = [{**row, "ap": row["ap"] and 1e-5 * (row["pretrain"] == "mutdet")} for row in read_table(path).to_pylist()]
+        write_table(path, rows, evaluation.SCHEMA)
+    table = next(block for block in results_section(RunFolder(run), ReportSettings()).blocks if isinstance(block, Table))
+    assert [row[5] for row in table.rows] == ["0.0 ± 0.0", "0.0"]
+    assert not table.strong
+
+
 def test_tables_cut_into_other_numbers_of_shards_do_not_count_twice(make_run: Callable[[], Path]) -> None:
     run = make_run()
     known = render(run, shards=1)
