@@ -1,6 +1,5 @@
 """Weights of other people's files, matched to a backbone."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,8 +22,7 @@ def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     Raises:
         UserError: the file is missing, damaged, has another SHA-256 or holds no named tensors.
     """
-    check_sha256(path, sha256)
-    content = read_foreign_weights(path)
+    content = read_foreign_weights(path, sha256)
     for wrapper in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -32,20 +30,6 @@ def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     if not tensors:
         raise UserError("holds no named tensors", file=path, remedy="export the network's state dictionary")
     return tensors
-
-
-def check_sha256(path: Path, expected: str | None) -> None:
-    """Compare the SHA-256 of a file, where there is one; none expected accepts any.
-
-    Raises:
-        UserError: it differs.
-    """
-    if expected is None or not path.is_file():
-        return
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected.lower():
-        raise UserError(f"SHA-256 is {found}, expected {expected.lower()}", file=path, remedy="download the file again or correct sha256")
 
 
 def load_weights(backbone: Backbone, tensors: Mapping[str, Tensor], source: Path | str) -> None:

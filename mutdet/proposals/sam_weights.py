@@ -1,6 +1,5 @@
 """Weights of Segment Anything models, verified before they are read; nothing is unpickled."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,28 +25,13 @@ def load_sam(model: str, weights: Path | None, sha256: str | None) -> Sam:
         UserError: the checkpoint is missing, is another file than the hash says, is truncated or fits another model.
     """
     path = weights or SMALL_WEIGHTS
-    state = read_weights(path, sha256)
+    state = read_foreign_weights(path, sha256)
     sam = build_small_sam() if model == "small" else sam_model_registry[model]()
     problems = _mismatches(sam.state_dict(), state)
     if problems:
         raise UserError(f"is no checkpoint of model {model}: {problems}", file=path, remedy="set model and weights of stage masks to a pair that fits")
     sam.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     return sam.eval()
-
-
-def read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
-    """Tensors of a checkpoint file by name; errors as for `load_sam`."""
-    if sha256 is not None and path.is_file():
-        found = _digest(path)
-        if found != sha256:
-            raise UserError(f"has SHA-256 {found}, expected {sha256}", file=path, remedy="download the checkpoint again or correct sha256")
-    content: dict[str, Tensor] = read_foreign_weights(path)
-    return content
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mismatches(expected: Mapping[str, Tensor], found: object) -> str:

@@ -14,15 +14,18 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 def measured(row: Mapping[str, Any], measure: str) -> str:
     """Mean of a measure in percent, with its spread over seeds where there are several."""
-    spread = row[f"{measure}_spread"]
-    return percent(row[measure]) + (f" ± {percent(spread)}" if spread is not None else "")
+    return _with_spread(row[measure], row[f"{measure}_spread"])
 
 
 def mean_and_spread(shares: Sequence[float]) -> str:
     """Mean of shares in percent, with their standard deviation where there are several."""
     if not shares:
         return MISSING
-    return percent(fmean(shares)) + (f" ± {percent(stdev(shares))}" if len(shares) > 1 else "")
+    return _with_spread(fmean(shares), stdev(shares) if len(shares) > 1 else None)
+
+
+def _with_spread(mean: float | None, spread: float | None) -> str:
+    return percent(mean) + (f" ± {percent(spread)}" if spread is not None else "")
 
 
 def gained(row: Mapping[str, Any], measure: str) -> str:

@@ -59,7 +59,7 @@ class _WholeBatches(Dataset[Any], Generic[BatchType]):
             return self._collate([self._dataset[draw] for draw in draws])
         except UserError as error:
             return _Failure(str(error), of_user=True)
-        except Exception:
+        except Exception:  # Whatever it is, it must reach the training process, which raises it.
             return _Failure(traceback.format_exc(), of_user=False)
 
 
