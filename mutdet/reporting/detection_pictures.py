@@ -16,6 +16,7 @@ from mutdet.geometry.iou import polygon_iou
 from mutdet.geometry.polygons import fraction_inside
 from mutdet.reporting.blocks import Block, Gallery, Note, Picture, Section
 from mutdet.reporting.chosen_tiles import choose
+from mutdet.reporting.comparison import Row, seeds_together
 from mutdet.reporting.drawing import GREEN, RED, YELLOW, draw_outlines, enlarge, picture
 from mutdet.reporting.results import in_order, read_evaluations
 from mutdet.reporting.run_folder import RunFolder
@@ -29,7 +30,8 @@ _TRAINING = (
 )
 _CAPTION = (
     "Green: a label is covered with IoU 0.5 and the class is right; red: it is not; yellow: a label that no box covers. "
-    "Each picture shows as many boxes, best score first, as the tile has labels, so that no threshold is chosen; before fine-tuning classes do not count."
+    "Each picture shows as many boxes, best score first, as the tile has labels, so that no threshold is chosen; before fine-tuning classes do not count. "
+    "Of experiments that differ in seeds alone the first is shown."
 )
 
 
@@ -57,13 +59,19 @@ def detections_section(run: RunFolder, settings: ReportSettings) -> Section:
     evaluation = read_evaluations(run)
     order = in_order(evaluation, settings.baseline)
     for dataset, split in dict.fromkeys((row["dataset"], row["split"]) for row in evaluation):
-        evaluated = {row["experiment"] for row in evaluation if (row["dataset"], row["split"]) == (dataset, split)}
-        experiments = [name for name in order if name in evaluated]
+        evaluated = [row for row in evaluation if (row["dataset"], row["split"]) == (dataset, split)]
+        experiments = _first_seeds(evaluated, order)
         section.blocks += _training_blocks(run, dataset, experiments, settings)
         section.blocks += _evaluated_blocks(run, dataset, split, experiments, settings)
     if not section.blocks:
         section.blocks.append(Note("There are no detections with an evaluation to show."))
     return section
+
+
+def _first_seeds(evaluated: Sequence[Row], order: Sequence[str]) -> list[str]:
+    """One experiment of those that differ in seeds alone, so that rows of pictures stay as short as arms are few."""
+    in_turn = sorted(evaluated, key=lambda row: order.index(row["experiment"]))
+    return [group[0]["experiment"] for group in seeds_together(in_turn)]
 
 
 def _training_blocks(run: RunFolder, dataset: str, experiments: Sequence[str], settings: ReportSettings) -> list[Block]:

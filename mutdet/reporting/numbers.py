@@ -31,7 +31,13 @@ def _with_spread(mean: float | None, spread: float | None) -> str:
 def gained(row: Mapping[str, Any], measure: str) -> str:
     """Gain of a measure in percentage points, with its sign."""
     gain = row[f"{measure}_gain"]
-    return "" if gain is None else f"{100 * gain:+.1f}".replace("-", "−")
+    return "" if gain is None else points(gain)
+
+
+def points(difference: float) -> str:
+    """Difference of two shares in percentage points, with its sign; what rounds to nothing has none."""
+    written = percent(abs(difference))
+    return written if float(written) == 0.0 else f"{'+' if difference > 0 else '−'}{written}"
 
 
 def training_length(row: Mapping[str, Any]) -> str:

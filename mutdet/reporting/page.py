@@ -10,7 +10,7 @@ from mutdet.reporting.cluster_pictures import clusters_section
 from mutdet.reporting.comparison import compare
 from mutdet.reporting.detection_pictures import detections_section
 from mutdet.reporting.distributions import distributions_section
-from mutdet.reporting.numbers import percent, thousands
+from mutdet.reporting.numbers import points, thousands
 from mutdet.reporting.proposal_pictures import proposals_section
 from mutdet.reporting.resources import STAGES, resources_section
 from mutdet.reporting.results import read_evaluations, results_section
@@ -62,7 +62,7 @@ def _facts(run: RunFolder, settings: ReportSettings) -> list[Fact]:
         "points of recall gained before fine-tuning": [row["recall_50_gain"] for row in rows if row["epochs"] == 0],
     }
     best = {name: max(found) for name, values in gains.items() if (found := [value for value in values if value is not None])}
-    return facts + [Fact(f"{'+' if value >= 0 else '−'}{percent(abs(value))}", name) for name, value in best.items()]
+    return facts + [Fact(points(value), name) for name, value in best.items()]
 
 
 def _settings_section(run: RunFolder) -> Section:

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from mutdet.reporting.blocks import Charts, Picture, Table
+from mutdet.reporting.blocks import Charts, Gallery, Picture, Table
 from mutdet.reporting.charts import bars, histogram, lines
 from mutdet.reporting.chosen_tiles import choose
+from mutdet.reporting.detection_pictures import detections_section
 from mutdet.reporting.drawing import GREEN, draw_masks, draw_outlines
+from mutdet.reporting.numbers import points
 from mutdet.reporting.resources import resources_section
 from mutdet.reporting.results import results_section
 from mutdet.reporting.run_folder import RunFolder
@@ -79,7 +81,7 @@ def test_page_is_self_contained_and_well_formed(make_run: Callable[[], Path]) ->
 def test_pictures_decode(make_run: Callable[[], Path]) -> None:
     page = render(make_run(), tiles=2)
     pictures = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
-    unlabelled, training, evaluated, clusters = 2 * 4, 2 * 6, 2 * 6, 3
+    unlabelled, training, evaluated, clusters = 2 * 4, 2 * 5, 2 * 5, 3
     assert len(pictures) == unlabelled + training + evaluated + clusters
     assert all(cv2.imdecode(np.frombuffer(base64.b64decode(code), np.uint8), 1) is not None for code in pictures)
 
@@ -126,6 +128,20 @@ def test_what_is_written_alike_is_not_set_apart(make_run: Callable[[], Path]) ->
     table = next(block for block in results_section(RunFolder(run), ReportSettings()).blocks if isinstance(block, Table))
     assert [row[5] for row in table.rows] == ["0.0 ± 0.0", "0.0"]
     assert not table.strong
+
+
+def test_pictures_of_detections_show_one_of_the_seeds(make_run: Callable[[], Path]) -> None:
+    galleries = [block for block in detections_section(RunFolder(make_run()), ReportSettings()).blocks if isinstance(block, Gallery)]
+    assert galleries
+    for gallery in galleries:
+        assert gallery.columns == ["labels", "none-0", "none-25-s0", "mutdet-0", "mutdet-25-s0"]
+        assert "the first is shown" in gallery.caption
+        assert all(len(row) == len(gallery.columns) for row in gallery.rows)
+
+
+@pytest.mark.parametrize(("difference", "written"), [(0.2, "+20.0"), (-0.2, "−20.0"), (-4e-4, "0.0"), (4e-4, "0.0"), (0.0, "0.0"), (-6e-4, "−0.1")])
+def test_differences_that_round_to_nothing_have_no_sign(difference: float, written: str) -> None:
+    assert points(difference) == written
 
 
 def test_tables_cut_into_other_numbers_of_shards_do_not_count_twice(make_run: Callable[[], Path]) -> None:
