@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from mutdet.settings.base import Files, Seed, Variant
-from mutdet.settings.training import TrainingSettings
+from mutdet.settings.training import BoxTrainingSettings
 
 
 class FinetuneFiles(Files):
@@ -23,7 +23,7 @@ class FinetuneFiles(Files):
     state: Path = Field(description="Folder that keeps checkpoints to resume from.")
 
 
-class FinetuneSettings(TrainingSettings):
+class FinetuneSettings(BoxTrainingSettings):
     """Supervised training; `epochs: 0` keeps the pre-trained detector and gives its boxes the one category `object`."""
 
     pretrain: Variant = Field("none", description="Variant of `pretrain` to begin with.")

@@ -9,7 +9,7 @@ from mutdet.settings.base import Files, Seed, Settings, Variant
 from mutdet.settings.detectors import DetectorSettings
 from mutdet.settings.plugins import OneOf
 from mutdet.settings.registries import PRETRAINING_METHODS
-from mutdet.settings.training import TrainingSettings
+from mutdet.settings.training import BoxTrainingSettings, TrainingSettings
 
 
 class PretrainFiles(Files):
@@ -41,7 +41,7 @@ class TrainedPretrainSettings(TrainingSettings, PretrainMethodSettings):
     datasets: list[Variant] = Field([], description="Data sets whose tiles are read; all where the list is empty.")
 
 
-class PseudoLabelPretrainSettings(TrainedPretrainSettings):
+class PseudoLabelPretrainSettings(BoxTrainingSettings, TrainedPretrainSettings):
     """What the settings of every method that trains on pseudo labels have."""
 
     codebook: Variant = Field("k256", description="Variant of `codebook` whose pseudo labels are read.")

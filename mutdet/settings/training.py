@@ -16,8 +16,6 @@ class TrainingSettings(LoopSettings):
     flip_horizontal: Fraction = Field(0.25, description="Probability of a left-right flip; at most one of the three flips is drawn.")
     flip_vertical: Fraction = Field(0.25, description="Probability of an up-down flip.")
     flip_diagonal: Fraction = Field(0.25, description="Probability of both flips at once, which is a half turn.")
-    min_box_side: float = Field(2.0, description="Boxes with a shorter side give no target, pixels of the tile before it is resized.", ge=0.0)
-    empty_tiles: Literal["skip", "keep"] = Field("skip", description="Tiles without a box: skip them, or keep them as images of background alone.")
     processes: int = Field(1, description="Processes that train together, one for each graphics card; each takes an equal part of every batch.", ge=1, le=1024)
     nodes: int = Field(1, description="Machines over which these processes are spread; more than one needs SLURM.", ge=1)
     accumulate: int = Field(
@@ -60,3 +58,10 @@ class TrainingSettings(LoopSettings):
     def warmup_steps(self, steps: int) -> int:
         """Steps of the warm-up of a training of `steps` steps."""
         return min(self.warmup_iterations, steps // 10)
+
+
+class BoxTrainingSettings(TrainingSettings):
+    """What a training on given boxes, labels or pseudo labels, has besides."""
+
+    min_box_side: float = Field(2.0, description="Boxes with a shorter side give no target, pixels of the tile before it is resized.", ge=0.0)
+    empty_tiles: Literal["skip", "keep"] = Field("skip", description="Tiles without a box: skip them, or keep them as images of background alone.")

@@ -7,7 +7,7 @@ import numpy as np
 
 from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
-from mutdet.settings.training import TrainingSettings
+from mutdet.settings.training import BoxTrainingSettings
 from mutdet.training.tile_index import TileIndex
 
 
@@ -79,7 +79,7 @@ def numbers_of(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
     return np.fromiter((positions.get(name, -1) for name in names), np.int64, len(names))
 
 
-def used_tiles(index: TileIndex, objects: PackedObjects, settings: TrainingSettings) -> tuple[TileIndex, PackedObjects]:
+def used_tiles(index: TileIndex, objects: PackedObjects, settings: BoxTrainingSettings) -> tuple[TileIndex, PackedObjects]:
     """The tiles that a training reads: all, or those with objects, as the settings say.
 
     Raises:

@@ -170,3 +170,9 @@ def test_sides_of_patches_lie_between_those_given():
 def test_a_longest_side_below_the_shortest_is_refused():
     with pytest.raises(ValueError, match="below shortest_side"):
         UpDetrPretrainSettings(architecture=TINY, patches=12, shortest_side=10.0, longest_side=9.0)
+
+
+@pytest.mark.parametrize("key", ["min_box_side", "empty_tiles", "codebook", "boxes_per_tile"])
+def test_keys_of_boxes_are_refused_because_it_reads_none(key):
+    with pytest.raises(ValueError, match=f"{key}\n.*not permitted"):
+        UpDetrPretrainSettings.model_validate({key: 1})

@@ -10,7 +10,7 @@ from mutdet.settings.backbones.self_supervised import SelfSupervisedSettings
 from mutdet.settings.config import Config, parse_config
 from mutdet.settings.layout import Layout
 from mutdet.settings.pretrain import TrainedPretrainSettings
-from mutdet.settings.training import TrainingSettings
+from mutdet.settings.training import BoxTrainingSettings, TrainingSettings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "config" / "tables").glob("*.yaml"))
 SECTIONS = ["datasets", "detectors", "masks", "boxes", "backbone", "embed", "codebook", "pretrain", "finetune"]
@@ -28,9 +28,10 @@ def row_of(experiment: str) -> str:
 def test_every_arm_is_pretrained_alike(path):
     """All configs but hituav.yaml, which compares backbones without pre-training the detector."""
     config = read(path)
-    shared = [name for name in TrainingSettings.model_fields if name != "seed"]
     trained = [settings for settings in config.pretrain.values() if isinstance(settings, TrainedPretrainSettings)]
-    assert len({str([getattr(one, name) for name in shared]) for one in trained}) == 1
+    for kind in (TrainingSettings, BoxTrainingSettings):
+        shared = [name for name in kind.model_fields if name != "seed"]
+        assert len({str([getattr(one, name) for name in shared]) for one in trained if isinstance(one, kind)}) == 1
     assert len({(one.backbone, one.seed, *one.datasets) for one in trained}) == 1
     assert len({one.backbone for name, one in config.pretrain.items() if not name.startswith("none-")}) == 1
 

@@ -7,7 +7,7 @@ import pytest
 from drawn_tables import CATEGORIES, TINY, draw_tables
 
 from mutdet.settings.errors import UserError
-from mutdet.settings.training import TrainingSettings
+from mutdet.settings.training import BoxTrainingSettings
 from mutdet.tables.vectors import column_to_vectors
 from mutdet.training.labelled_objects import categories_of_images, read_labelled_objects
 from mutdet.training.objects import used_tiles
@@ -79,13 +79,13 @@ def test_ignored_categories_give_no_target_and_unknown_ones_an_error(drawn):
 def test_empty_tiles_are_skipped_or_kept(drawn):
     index = TileIndex.read(drawn.tiles)
     packed = read_pseudo_objects(drawn.pseudo_labels, index, 0.0, 12, None)
-    kept, objects = used_tiles(index, packed, TrainingSettings(empty_tiles="skip"))
+    kept, objects = used_tiles(index, packed, BoxTrainingSettings(empty_tiles="skip"))
     assert set(index.tile_ids) - set(kept.tile_ids) == {name for name, boxes in drawn.boxes.items() if len(boxes) == 0} != set()
     for number, tile_id in enumerate(kept.tile_ids):
         np.testing.assert_array_equal(objects[number].boxes[:, :2], drawn.boxes[tile_id][:, :2])
-    assert len(used_tiles(index, packed, TrainingSettings(empty_tiles="keep"))[0]) == 6
+    assert len(used_tiles(index, packed, BoxTrainingSettings(empty_tiles="keep"))[0]) == 6
     with pytest.raises(UserError, match="no tile has an object"):
-        used_tiles(index, read_pseudo_objects(drawn.pseudo_labels, index, 500.0, 12, None), TrainingSettings())
+        used_tiles(index, read_pseudo_objects(drawn.pseudo_labels, index, 500.0, 12, None), BoxTrainingSettings())
 
 
 def test_categories_of_a_split():
