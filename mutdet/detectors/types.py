@@ -50,16 +50,6 @@ class Encoded:
         return self.levels.sizes
 
     @property
-    def spatial_shapes(self) -> tuple[tuple[int, int], ...]:
-        """(rows, columns) of every level."""
-        return self.levels.shapes
-
-    @property
-    def level_starts(self) -> tuple[int, ...]:
-        """First token of every level."""
-        return self.levels.starts
-
-    @property
     def valid_ratios(self) -> Tensor:
         """[B, L, 2] share of a level's (width, height) that the image fills."""
         return self.levels.valid_ratios

@@ -10,8 +10,6 @@ import pyarrow.compute as pc
 from mutdet.settings.datasets import shard_name
 from mutdet.tables.read import RandomReader, iterate_batches, open_table, read_table
 
-SHARDED = ("masks", "boxes", "embed", "pseudo_labels")
-
 
 class RunFolder:
     """Finds the tables of `results/<run>`.

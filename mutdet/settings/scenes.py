@@ -18,9 +18,6 @@ TRAINING_FAMILIES: tuple[FamilyName, ...] = ("temperate", "mediterranean", "nord
 HELD_OUT_FAMILIES: tuple[FamilyName, ...] = ("alpine", "delta", "savanna")
 """Families that no embedded weights have seen; the default, so that masks on the demo's scenes are honest."""
 
-CATEGORIES = ("car", "container", "helipad", "lorry", "plane", "ship", "storage-tank", "tennis-court")
-"""Categories of labelled objects, in alphabetical order."""
-
 IMAGE_ID = re.compile(r"scene_(train|val)_[0-9]{5}")
 """Names that a data set of scenes gives its images, however many there are."""
 
