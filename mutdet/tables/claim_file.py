@@ -1,7 +1,5 @@
 """The hidden file beside an output that says who may write it, and what was written."""
 
-import errno
-import fcntl
 import json
 import os
 import time
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mutdet.settings.errors import UserError
+from mutdet.tables.file_locks import try_lock
 from mutdet.tables.write_errors import write_errors_of
 
 _SUFFIX = ".claim"
@@ -18,8 +17,6 @@ PATIENCE_SECONDS = 120.0
 """Time to wait for a claim; its holder needs it for the moment of a rename."""
 
 _POLL_SECONDS = 0.01
-_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
-"""What a file system answers that has no locks; a claim then still holds, but for the moment between look and rename."""
 
 
 class ClaimFile:
@@ -90,17 +87,9 @@ def decoded(content: bytes) -> dict[str, Any]:
 
 
 def _lock(file: BinaryIO, output: Path) -> None:
+    """Wait for the lock. Without locks a claim still holds, but for the moment between look and rename."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > until:
-                raise UserError("a process that does not go on holds this output's claim", file=output, remedy="end that process") from error
-            time.sleep(_POLL_SECONDS)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-            return
-        else:
-            return
+    while not try_lock(file):
+        if time.monotonic() > until:
+            raise UserError("a process that does not go on holds this output's claim", file=output, remedy="end that process")
+        time.sleep(_POLL_SECONDS)

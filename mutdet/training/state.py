@@ -1,19 +1,19 @@
 """State folder of a training: one process at a time, and the last checkpoints to resume from."""
 
-import fcntl
 import hashlib
 import pickle
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
 from mutdet.settings.console import log
 from mutdet.settings.errors import UserError
 from mutdet.tables.atomic import atomic_path
+from mutdet.tables.file_locks import try_lock
 
 _REMEDY = "delete it to begin anew"
 _KEPT = 2
@@ -35,7 +35,7 @@ def locked(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     until, told = time.monotonic() + patience_seconds, False
     with (folder / "lock").open("w") as file:
-        while not _try_lock(file):
+        while not try_lock(file):
             if time.monotonic() >= until:
                 raise UserError("another process trains with this state", file=folder, remedy="wait for it or stop it")
             if not told:
@@ -43,14 +43,6 @@ def locked(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
                 told = True
             time.sleep(_POLL_SECONDS)
         yield
-
-
-def _try_lock(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 class Checkpoints:

@@ -22,6 +22,15 @@ def test_shipped_configs_are_valid(path):
     assert parse_config(yaml.safe_load(path.read_text())).run == path.stem.replace("config", "demo")
 
 
+def test_own_images_need_no_labels():
+    config = yaml.safe_load((REPOSITORY / "config/own_images.yaml").read_text())
+    (dataset,) = config["datasets"].values()
+    del config["finetune"], config["tables"], dataset["labels"], dataset["splits"]["train"], dataset["splits"]["val"]
+    found = Layout(parse_config(config))
+    assert found.splits("mine") == ["unlabelled"]
+    assert found.pretrain_inputs("mutdet")["tiles"]
+
+
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config/demo").glob("*.yaml")), ids=lambda path: path.stem)
 def test_sections_laid_over_the_demo_are_valid(path):
     over, under = yaml.safe_load(path.read_text()), default_config()

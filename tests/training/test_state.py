@@ -1,7 +1,11 @@
 """State folders: lock and checkpoint."""
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -33,6 +37,16 @@ def test_a_lock_is_waited_for(tmp_path):
             pass
         with locked(tmp_path, patience_seconds=30.0):
             pass
+
+
+@pytest.mark.parametrize(("code", "goes_on"), [(errno.ENOLCK, True), (errno.ENOTSUP, True), (errno.EIO, False)])
+def test_a_file_system_without_locks_still_trains(tmp_path, monkeypatch, code, goes_on):
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with nullcontext() if goes_on else pytest.raises(OSError, match=os.strerror(code)), locked(tmp_path):
+        assert goes_on
 
 
 def test_checkpoint_comes_back(tmp_path):
