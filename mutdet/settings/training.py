@@ -34,7 +34,7 @@ class TrainingSettings(LoopSettings):
     )
     learning_rate: float = Field(1e-4, description="Step size of AdamW after warm-up.", gt=0.0)
     weight_decay: float = Field(1e-5, description="Decoupled weight decay of AdamW.", ge=0.0)
-    slow_factor: float = Field(0.1, description="Factor on the learning rate of the backbone, sampling offsets and reference points.", ge=0.0)
+    slow_factor: float = Field(0.1, description="Factor on the learning rate of the backbone and sampling offsets.", ge=0.0)
     warmup_iterations: int = Field(500, description="Steps over which the learning rate rises linearly, but at most a tenth of the training.", ge=0)
     warmup_factor: Fraction = Field(1 / 3, description="Share of the learning rate at which the warm-up begins.")
     drops: list[Fraction] = Field([32 / 36], description="Shares of the training's length after which the learning rate falls.")
