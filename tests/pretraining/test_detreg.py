@@ -9,6 +9,7 @@ from pseudo_batch import CLASSES, SIDE, noise_images, pseudo_objects
 from mutdet.detectors.ars_detr import ArsDetr
 from mutdet.detectors.types import Targets
 from mutdet.pretraining.detreg import DetReg, boxes_of_another_tile, own_boxes
+from mutdet.pretraining.patches import augmented_patches
 from mutdet.settings.pretraining.detreg import DetRegPretrainSettings
 
 
@@ -55,16 +56,17 @@ def test_distance_of_matched_states(norm):
 
 
 @pytest.mark.parametrize(("stride", "level"), [(8, 0), (32, 2)])
-def test_features_of_patches_are_targets(stride, level, monkeypatch):
+def test_features_of_patches_are_targets(stride, level):
     method = _method(target="features", feature_stride=stride, distance="l1", patch_size=32)
     assert method.embedding[-1].out_features == method.detector.backbone.channels[level]
-    seen = []
-    monkeypatch.setattr(
-        "mutdet.pretraining.detreg.pooled_features", lambda network, patches, which: seen.append((network, len(patches), which)) or patches.mean()
-    )
-    wanted = method._wanted(*noise_images(2), own_boxes([pseudo_objects(3), pseudo_objects(2, 1)], torch.zeros(2, 2)), generators(2))
-    assert seen == [(method.detector.backbone, 5, level)]
-    assert wanted.ndim == 0
+    (images, sizes), objects = noise_images(2), [pseudo_objects(3), pseudo_objects(2, 1)]
+    wanted = method._wanted(images, sizes, objects, generators(2))
+    patches = augmented_patches(images, sizes, [t.boxes for t in objects], method._settings, generators(2))
+    with torch.no_grad():
+        expected = [method.detector.backbone(patch[None])[level].mean(dim=(0, 2, 3)) for patch in patches]
+    # Convolutions of one patch and of five add up in another order.
+    torch.testing.assert_close(wanted, torch.stack(expected), rtol=1e-4, atol=1e-4)
+    assert not wanted.requires_grad
 
 
 def test_features_need_no_embeddings():
@@ -85,6 +87,19 @@ def test_boxes_of_another_tile_are_those_of_the_one_before_that_lie_inside():
     assert 0 < len(expected) < 4
     assert one.embeddings is None
     assert not one.labels.any()
+
+
+def test_boxes_of_another_tile_are_what_is_searched_and_cut_out(monkeypatch):
+    method = _method(boxes="another_tile", target="features", patch_size=32)
+    searched, cut = [], []
+    train_pass = method.detector.train_pass
+    monkeypatch.setattr(method.detector, "train_pass", lambda images, sizes, objects, own: searched.extend(objects) or train_pass(images, sizes, objects, own))
+    monkeypatch.setattr("mutdet.pretraining.detreg.augmented_patches", lambda *given: cut.extend(given[2]) or augmented_patches(*given))
+    targets = [pseudo_objects(3), pseudo_objects(2, 1)]
+    _losses(method, targets)
+    expected = [other.boxes.tolist() for other in targets[::-1]]
+    assert [t.boxes.tolist() for t in searched] == expected
+    assert [boxes.tolist() for boxes in cut] == expected
 
 
 @pytest.mark.parametrize("options", [{}, {"target": "features", "batch": 1}, {"target": "features", "batch": 4, "processes": 2, "accumulate": 2}])

@@ -93,6 +93,15 @@ def test_random_numbers_come_from_the_generator(name):
     assert all(torch.equal(one[term], same[term]) for term in one)
 
 
+@pytest.mark.parametrize("gathers", [True, False])
+@pytest.mark.parametrize(("name", "place"), [("mutdet", "contrast"), ("aligndet", "aligndet")])
+def test_negatives_of_other_processes_are_gathered_only_where_asked_for(name, place, gathers, monkeypatch):
+    seen = []
+    monkeypatch.setattr(f"mutdet.pretraining.{place}.rows_of_all_ranks", lambda rows: seen.append(rows) or (rows, 0))
+    losses_of(build(name, "ars_detr", gather_negatives=gathers), [2, 1])
+    assert bool(seen) == gathers
+
+
 @pytest.mark.parametrize(("name", "kind"), TOGETHER)
 def test_overfits_two_tiles(name, kind):
     method = build(name, kind)

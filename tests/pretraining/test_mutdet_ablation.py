@@ -99,8 +99,41 @@ def test_unlike_mutual_enhancement_that_of_embeddings_never_changes_features():
         assert torch.allclose(both.enhancement(both.detector, encoded, given).objects, objects.enhancement(both.detector, encoded, given).objects) == equal
 
 
+@pytest.mark.parametrize("enhancement", ["embeddings", "embeddings_and_features"])
+@torch.no_grad()
+def test_what_an_image_and_its_objects_exchange_does_not_depend_on_the_batch(enhancement):
+    """Padding, which one image has at the right and the other below, is not attended to."""
+    method = _method(**{**ALONE, "enhancement": enhancement}).eval()
+    images, sizes = noise_images(2)[0], torch.tensor([[96, 48], [48, 96]])
+    given = [t.embeddings for t in TARGETS]
+    encoded = method.detector.encode(images, sizes)
+    together = method.enhancement(method.detector, encoded, given)
+    for number, objects in enumerate(together.objects.split([len(vectors) for vectors in given])):
+        height, width = sizes[number].tolist()
+        alone = method.detector.encode(images[number : number + 1, :, :height, :width], sizes[number : number + 1])
+        expected = method.enhancement(method.detector, alone, given[number : number + 1])
+        inside = ~encoded.padding_mask[number]
+        assert not inside.all()
+        # Sums over more or fewer places are rounded differently.
+        torch.testing.assert_close(objects, expected.objects, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(together.tokens[number, inside], expected.tokens[0], rtol=1e-4, atol=1e-4)
+
+
 def test_number_of_enhancement_layers():
     assert [len(_method(enhancement_layers=count).enhancement.layers.layers) for count in (1, 3)] == [1, 3]
+
+
+@torch.no_grad()
+def test_tokens_are_aligned_with_the_objects_that_they_are_matched_with(monkeypatch):
+    method, embedded, enhanced, matched = _method(temperature=0.5), [], [], []
+    method.token_embedding.register_forward_hook(lambda module, given, made: embedded.append(made))
+    method.enhancement.register_forward_hook(lambda module, given, made: enhanced.append(made))
+    together = method.detector.losses_together
+    monkeypatch.setattr(method.detector, "losses_together", lambda *given: matched.append(together(*given)) or matched[0])
+    found = _losses(method)["enhanced/align_encoder"]
+    matches = matched[0]["enhanced/"].encoder
+    tokens = [embedded[0][image, token] for image, token in zip(matches.image.tolist(), matches.query.tolist(), strict=True)]
+    assert torch.equal(found, contrastive_alignment(torch.stack(tokens), enhanced[0].objects, matches.target, 0.5))
 
 
 def test_likeness_ranks_proposals_only_where_tokens_are_aligned(monkeypatch):
@@ -155,6 +188,13 @@ def test_decoder_distillation_is_nothing_where_both_see_the_same():
     assert value > 1e-3
     same = replace(batch, encoded=batch.enhanced.encoded)
     assert distil_decoder(method.detector, same, branch).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_the_teacher_of_decoder_distillation_takes_no_gradient():
+    value, batch, branch, _, _ = _distilled(_method(decoder_distillation=1.0), distil_decoder)
+    teacher, student = torch.autograd.grad(value, [branch.decoded.matching.states, batch.encoded.memory], allow_unused=True)
+    assert teacher is None
+    assert student.abs().sum() > 0
 
 
 @pytest.mark.parametrize(

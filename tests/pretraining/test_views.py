@@ -41,14 +41,16 @@ def test_flips_of_boxes_are_those_of_numpy(direction):
 @pytest.mark.parametrize("direction", ["horizontal", "vertical", "diagonal"])
 @pytest.mark.parametrize("scale", [0.5, 1.0])
 def test_boxes_follow_pixels(direction, scale):
-    """A bright spot at each corner of a box is at the corners of the box in the view."""
-    box = torch.tensor([[40.0, 30.0, 28.0, 16.0, 0.5]])
+    """A bright spot at each corner of a box is at the corners of the box in the view, and the box has moved to the other side."""
+    box = torch.tensor([[40.0, 20.0, 28.0, 16.0, 0.5]])
     image = torch.full((1, 3, 64, 96), -2.0)
     for x, y in corners(box)[0].round().int().tolist():
         image[0, :, y - 2 : y + 2, x - 2 : x + 2] = 2.0
     options = {**STILL, "view_scales": [scale], f"flip_{direction}": 1.0}
     view = _view(image, torch.tensor([[64, 96]]), [Targets(box, torch.zeros(1, dtype=torch.int64))], **options)
     assert view.sizes.tolist() == [[round(64 * scale), round(96 * scale)]]
+    moved = {"horizontal": [56.0, 20.0], "vertical": [40.0, 44.0], "diagonal": [56.0, 44.0]}[direction]
+    assert view.targets[0].boxes[0, :2].tolist() == pytest.approx([scale * place for place in moved])
     bright = (view.images[0, 0] > 1.0).nonzero().float().flip(-1) + 0.5
     points = corners(view.targets[0].boxes)[0]
     assert torch.cdist(bright, points).amin(dim=1).max() < 4
@@ -74,12 +76,13 @@ def test_views_follow_the_generator_and_are_drawn_apart():
 
 
 def test_all_flips_are_drawn_by_their_chances():
-    box = torch.tensor([[10.0, 20.0, 8.0, 4.0, 0.0]])
+    box = torch.tensor([[10.0, 12.0, 8.0, 4.0, 0.0]])
     targets = [Targets(box, torch.zeros(1, dtype=torch.int64))] * 400
-    view = _view(torch.zeros(400, 3, 40, 60), torch.tensor([[40, 60]] * 400), targets, **{**STILL, "flip_horizontal": 0.5, "flip_vertical": 0.25})
+    chances = {"flip_horizontal": 0.5, "flip_vertical": 0.25, "flip_diagonal": 0.125}
+    view = _view(torch.zeros(400, 3, 40, 60), torch.tensor([[40, 60]] * 400), targets, **{**STILL, **chances})
     counts = Counter(tuple(t.boxes[0, :2].tolist()) for t in view.targets)
-    assert set(counts) == {(10.0, 20.0), (50.0, 20.0)}  # the box lies at half the height, so that a vertical flip leaves it
-    assert counts[50.0, 20.0] == pytest.approx(200, abs=40)
+    # Three deviations of the most frequent flip: sqrt(400 * 0.5 * 0.5) = 10.
+    assert counts == pytest.approx({(10.0, 12.0): 50, (50.0, 12.0): 200, (10.0, 28.0): 100, (50.0, 28.0): 50}, abs=30)
 
 
 def test_every_operation_has_a_name_and_keeps_8_bit():

@@ -16,6 +16,8 @@ from stopped_trainings import check_stops
 from tiny_backbone import TinyBackbone
 
 from mutdet.embedding.backbones import load_backbone
+from mutdet.pretraining.selfsup.byol import Byol
+from mutdet.pretraining.selfsup.mocov2 import MocoV2
 from mutdet.settings.backbone import BackboneFiles
 from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
@@ -98,6 +100,23 @@ def test_the_file_is_a_backbone_with_torchvisions_names(drawn, tmp_path):
     assert width == 512
     assert set(backbone.body.state_dict()) == {name for name in torchvision.models.resnet18().state_dict() if not name.startswith("fc.")}
     assert all(torch.isfinite(tensor).all() for tensor in backbone.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("method", "second", "kept", "share"),
+    [("byol", "target_backbone", [0.75, 1.0], {"average_start": 0.5}), ("mocov2", "key_backbone", [0.5, 0.5], {"average": 0.5})],
+)
+def test_the_second_network_follows_after_each_step(method, second, kept, share, drawn, tmp_path):
+    """Two steps; BYOL's share rises from 0.5 to 1, of which it is halfway after the first."""
+    settings = settings_of(method, iterations=2, checkpoint_minutes=1e-9, **share)
+    train(tmp_path, drawn.tiles, settings)
+    expected = self_supervised._build({"byol": Byol, "mocov2": MocoV2}[method], settings).backbone.state_dict()["body.0.weight"]
+    start = expected.clone()
+    for keep, path in zip(kept, sorted((tmp_path / "state").glob("*/checkpoint-*.pt")), strict=True):
+        found = torch.load(path, weights_only=True)["model"]
+        expected = keep * expected + (1.0 - keep) * found["backbone.body.0.weight"]
+        torch.testing.assert_close(found[f"{second}.body.0.weight"], expected)
+    assert not torch.allclose(expected, start)
 
 
 @pytest.mark.parametrize("method", ["selfemd", "mocov2"])

@@ -13,7 +13,7 @@ from mutdet.pretraining.selfsup.collapse import feature_deviation
 from mutdet.pretraining.selfsup.cosine_loss import squared_distance
 from mutdet.pretraining.selfsup.densecl import DenseCl
 from mutdet.pretraining.selfsup.key_queue import KeyQueue
-from mutdet.pretraining.selfsup.map_distance import marginal_weights, transport_distance
+from mutdet.pretraining.selfsup.map_distance import map_nodes, marginal_weights, transport_distance
 from mutdet.pretraining.selfsup.mocov2 import MocoV2
 from mutdet.pretraining.selfsup.optimisers import make_optimiser, set_factor
 from mutdet.pretraining.selfsup.selfemd import Embedding, SelfEmd
@@ -119,6 +119,52 @@ def test_simsiam_stops_the_gradient_at_the_projection():
     torch.testing.assert_close(torch.autograd.grad(loss, method.backbone.body[0].weight)[0], gradient, rtol=1e-3, atol=1e-6)
 
 
+def disturb_second_networks(method):
+    """Targets that are not what the trained network makes of a view."""
+    g = torch.Generator().manual_seed(2)
+    for key, parameter in method.named_parameters():
+        if key.startswith("target_"):
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=g))
+
+
+@torch.no_grad()
+def test_byol_predicts_the_target_of_the_other_view():
+    method, settings = method_of("byol")
+    disturb_second_networks(method)
+    views = views_of(settings)
+    predictions = [method.predictor(method.projector(method.backbone(view).mean((2, 3)))) for view in views]
+    targets = [method.target_projector(method.target_backbone(view).mean((2, 3))) for view in views]
+    expected = sum(2.0 - 2.0 * torch.cosine_similarity(a, b).mean() for a, b in zip(predictions, targets[::-1], strict=True))
+    assert total(method, views).item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("name", "pairs"), [("selfemd", [(0, 1), (1, 0)]), ("selfemd, third view", [(0, 1), (1, 0), (2, 0), (2, 1)])])
+@torch.no_grad()
+def test_selfemd_predicts_the_targets_of_the_other_views(name, pairs):
+    """Nodes weigh by their likeness to the other view's vector; the third view has no poolings."""
+    method, settings = method_of(name)
+    disturb_second_networks(method)
+    views = views_of(settings)
+    predictions = [method._prediction(method.backbone(view)) for view in views]
+    targets = [method._target(view) for view in views[:2]]
+    vector, transport = [], []
+    for view, other in pairs:
+        x, y = predictions[view], targets[other]
+        nodes, other_nodes = (map_nodes(places, [] if view == 2 else [1, 2]) for places in (x.places, y.places))
+        rows, columns = weights_by_likeness(nodes, y.vector), weights_by_likeness(other_nodes, x.vector)
+        vector.append(2.0 - 2.0 * torch.cosine_similarity(x.vector, y.vector).mean().item())
+        transport.append(transport_distance(nodes, other_nodes, rows, columns, 10.0, 10).item())
+    losses = method.compare(views).losses
+    assert losses["vector"].item() == pytest.approx(2.0 * np.mean(vector), abs=1e-5)
+    assert losses["transport"].item() == pytest.approx(2.0 * np.mean(transport), abs=1e-5)
+
+
+def weights_by_likeness(nodes, vector):
+    """Eq. 13 of Self-EMD with its floor."""
+    weights = torch.cosine_similarity(nodes, vector[:, None], dim=-1).clamp(min=0.0) + 1e-3
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
 def test_third_view_keeps_the_scale_of_the_loss():
     two, settings = method_of("selfemd")
     three, _ = method_of("selfemd, third view")
@@ -148,6 +194,16 @@ def test_after_a_step_the_second_network_has_moved_by_its_share():
         method.after_step(0.0)
         moved = {parameter.unique().item() for key, parameter in method.named_parameters() if key.startswith(f"{second}_")}
         assert list(moved) == pytest.approx([1 - keep], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["byol", "selfemd"])
+def test_after_the_last_step_the_target_stays(name):
+    method, _ = method_of(name)
+    with torch.no_grad():
+        for key, parameter in method.named_parameters():
+            parameter.fill_(0.0 if key.startswith("target_") else 1.0)
+    method.after_step(1.0)
+    assert not any(parameter.any() for key, parameter in method.named_parameters() if key.startswith("target_"))
 
 
 def test_queue_gives_the_latest_keys_and_is_part_of_the_state():

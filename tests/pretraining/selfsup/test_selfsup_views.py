@@ -1,8 +1,11 @@
 """Views: crops stay inside, colours are torchvision's image by image."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
+from drawn_tables import draw_tables
 from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as F
@@ -11,6 +14,9 @@ from mutdet.pretraining.selfsup.crops import Crop, apply_crop, draw_crop, draw_r
 from mutdet.pretraining.selfsup.photometry import Photometry, augment, draw_photometry, normalised_views
 from mutdet.settings.backbones.byol import ByolBackboneSettings
 from mutdet.settings.backbones.views import ViewSettings
+from mutdet.training.sampling import Draw
+from mutdet.training.tile_index import TileIndex
+from mutdet.training.view_dataset import ViewDataset
 
 PLAIN = ViewSettings(crop_size=40, blur_kernel=9)
 
@@ -160,6 +166,18 @@ def test_constant_images_stay_finite():
     views = normalised_views(augment(images, drawn, 9))
     assert torch.isfinite(views).all()
     assert views.std(dim=(2, 3)).max() < 1e-5
+
+
+def test_views_follow_the_draw_and_no_two_of_them_are_alike(tmp_path):
+    settings = ByolBackboneSettings(crop_size=40, blur_kernel=9)
+    dataset = ViewDataset(TileIndex.read(draw_tables(tmp_path, 2, side=48).tiles), settings, "backbone")
+    views = [view for draw in (Draw(0, 0), Draw(0, 1), Draw(1, 0)) for view in dataset[draw]]
+    again = [view for draw in (Draw(0, 0), Draw(0, 1), Draw(1, 0)) for view in dataset[draw]]
+    assert all(torch.equal(crop, same) for (crop, _), (same, _) in zip(views, again, strict=True))
+    assert all(torch.equal(colours.factors, same.factors) for (_, colours), (_, same) in zip(views, again, strict=True))
+    for (crop, colours), (other, other_colours) in combinations(views, 2):
+        assert not torch.equal(crop, other)
+        assert not torch.equal(colours.factors, other_colours.factors)
 
 
 @pytest.mark.parametrize(
