@@ -19,6 +19,14 @@ def test_finds_separate_groups() -> None:
     np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1)
 
 
+def test_centres_follow_from_the_seed() -> None:
+    """Directions without groups, where every start of k-means ends elsewhere."""
+    x = unit_length(np.random.default_rng(0).normal(size=(200, 16)))
+    first, again, other = (fit_centres(x, 8, iterations=3, restarts=1, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(np.sort(first, axis=0) - np.sort(other, axis=0)).max() > 0.1
+
+
 @pytest.mark.parametrize("rows", [1, 3])
 def test_fewer_rows_than_clusters(rows: int) -> None:
     x = unit_length(np.random.default_rng(0).normal(size=(rows, 4)))

@@ -1,11 +1,14 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from drawn_objects import random_targets
+from drawn_objects import random_outputs, random_targets
 from generators import generators
 from torch import nn
 
+from mutdet.nn.criterion import denoising_losses
+from mutdet.nn.decoder import LayerOutputs
 from mutdet.nn.denoising import DenoisingQueries, attention_mask, make_denoising_queries
 from mutdet.settings.detectors import DetectorSettings
 
@@ -97,3 +100,18 @@ def test_same_generator_same_queries() -> None:
     first, second, other = queries_for([2, 3])[0], queries_for([2, 3])[0], queries_for([2, 3], seed=1)[0]
     assert torch.equal(first.boxes, second.boxes)
     assert not torch.equal(first.boxes, other.boxes)
+
+
+def test_queries_without_an_object_are_no_background() -> None:
+    counts = [3, 1]
+    made, _ = queries_for(counts)
+    logits, boxes, angles = random_outputs(2, len(counts), len(made))
+    outputs, targets = LayerOutputs(logits, boxes, angles, states=logits), random_targets(counts)
+
+    def losses_with(changed: torch.Tensor) -> dict[str, torch.Tensor]:
+        return denoising_losses(replace(outputs, logits=torch.where(changed[..., None], 5.0, logits)), made, targets, SETTINGS)
+
+    expected = losses_with(torch.zeros_like(made.present))
+    torch.testing.assert_close(losses_with(~made.present), expected, rtol=0, atol=0)
+    negative = torch.arange(len(made)) // max(counts) % 2 == 1
+    assert losses_with(made.present & negative)["denoising0/class"] > expected["denoising0/class"] + 1

@@ -6,9 +6,10 @@ import torch
 from safetensors.torch import load_file
 
 from mutdet.proposals import small_sam_loss as loss
+from mutdet.proposals.decoders import Decoded
 from mutdet.proposals.prompts import peaks
 from mutdet.proposals.small_sam import build_small_sam
-from mutdet.proposals.training_scenes import TrainingScenes, augmented, centre_map
+from mutdet.proposals.training_scenes import Sample, TrainingScenes, augmented, centre_map
 from mutdet.settings.base import Runtime
 from mutdet.settings.scenes import HELD_OUT_FAMILIES
 from mutdet.settings.small_sam import RecallSettings
@@ -76,11 +77,15 @@ def test_peaks_come_back_from_the_centre_map():
     assert len(peaks(logits, (64, 128), 10, 0.5)) == 2
 
 
-def test_augmentation_keeps_shape_and_greys():
-    image = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
-    rng = np.random.default_rng(1)
-    assert augmented(image, 0.0, rng).shape == image.shape
-    assert augmented(image, 0.0, rng).dtype == np.uint8
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_augmentation_takes_colours_away_in_the_share_that_is_set(share):
+    """Half an image is red, half blue: red minus green varies by at least 36 levels; without colours by noise alone, of at most 7."""
+    image = np.repeat(np.array([[[180, 90, 60], [60, 90, 180]]], np.uint8), 8, axis=1).repeat(16, axis=0)
+    rng = np.random.default_rng(0)
+    made = [augmented(image, share, rng) for _ in range(200)]
+    assert {(one.shape, one.dtype) for one in made} == {(image.shape, image.dtype)}
+    grey = [np.std(one[..., 0].astype(float) - one[..., 1]) < 20 for one in made]
+    assert np.mean(grey) == pytest.approx(share, abs=0.1)  # standard deviation 0.035 at one half
 
 
 def test_losses_of_perfect_and_wrong_masks():
@@ -95,6 +100,36 @@ def test_losses_of_perfect_and_wrong_masks():
     assert focal[0] < 1e-6
     assert focal[2] == pytest.approx(0.25 * np.log(2) * (0.25 * 12 + 0.75 * 52) / 64, rel=1e-5)
     assert focal[1] > 5
+
+
+class _Decoder:
+    """Gives masks [O, 3, H, W] whatever the image."""
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def decode(self, embedding, points):
+        empty = torch.zeros(len(points), 3)
+        return Decoded(empty, empty, empty)
+
+    def masks(self, decoded, prompts, kinds):
+        return self.logits[prompts, kinds]
+
+
+def test_best_of_three_masks_is_trained():
+    target = torch.zeros(2, 1, 8, 8)
+    target[0, :, 2:5, 3:7] = target[1, :, 4:, :2] = 1
+    best = [1, 2]
+    logits = (1 - 2 * target).repeat(1, 3, 1, 1)
+    logits[range(2), best] *= -2
+    logits.requires_grad_()
+    sample = Sample(torch.zeros(3, 16, 16), torch.zeros(3, 2), target[:, 0], torch.zeros(4, 4), torch.zeros(3, 8, 8))
+    parts = loss._sample_losses(_Decoder(logits), torch.zeros(1, 1), sample, SHORT)
+    chosen = logits.detach()[range(2), best][:, None], target
+    assert float(parts["dice"].detach()) == pytest.approx(float(SHORT.dice_weight * loss.dice_loss(*chosen).mean()))
+    assert float(parts["focal"].detach()) == pytest.approx(float(SHORT.focal_weight * loss.focal_loss(*chosen).mean()))
+    (parts["dice"] + parts["focal"]).backward()
+    assert torch.nonzero(logits.grad.flatten(2).any(2)).tolist() == [[0, 1], [1, 2]]
 
 
 def test_peak_loss_against_a_plain_loop():

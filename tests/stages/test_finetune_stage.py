@@ -9,6 +9,7 @@ import torch
 from drawn_tables import CATEGORIES, TINY, draw_tables
 from safetensors.torch import load_file
 
+from mutdet.data.subsets import choose_images
 from mutdet.detectors.weights import load_detector, save_detector
 from mutdet.settings.base import Runtime
 from mutdet.settings.detect import DetectMergeFiles, DetectSettings, DetectTilesFiles
@@ -171,11 +172,30 @@ def test_labels_never_reach_pretraining(drawn, pretrained, tmp_path):
     assert (tmp_path / "pretrain_log.parquet").read_bytes() == (pretrained.parent / "pretrain_log.parquet").read_bytes()
 
 
-def test_fraction_trains_on_fewer_images(drawn, pretrained, tmp_path):
-    output = _finetune(drawn, tmp_path, pretrained, fraction=0.5)
+def test_fraction_trains_on_the_images_that_the_seed_of_subsets_chooses(drawn, pretrained, tmp_path):
+    classes = {tile_id.split("__")[0]: set(names) for tile_id, names in drawn.names.items()}
+    by_seed = [choose_images(classes, 0.5, seed) for seed in range(2)]
+    assert by_seed[0] != by_seed[1]
+    output = _finetune(drawn, tmp_path, pretrained, fraction=0.5, seed=0, subset_seed=1)
     facts = json.loads(output.with_suffix(".json").read_text())
-    assert len(facts["images"]) == 3
-    assert facts["tiles"] <= 3
+    assert facts["images"] == by_seed[1]
+    assert facts["tiles"] == sum(len(classes[image]) > 0 for image in by_seed[1])
+
+
+def test_new_heads_follow_from_the_seed(pretrained):
+    source = load_detector(pretrained)
+    first, again, other = (finetune._model(source, FinetuneSettings(seed=seed), len(CATEGORIES))[0] for seed in (0, 0, 1))
+    for name in ("heads.0.classes.weight", "denoising_labels.weight"):
+        assert torch.equal(first.get_parameter(name), again.get_parameter(name))
+        assert not torch.equal(first.get_parameter(name), other.get_parameter(name))
+
+
+@pytest.mark.parametrize(("side", "limit", "large"), [(10.0, None, ["car"]), (0.0, 3, ["car", "ship"])], ids=["short sides", "too many"])
+def test_small_and_surplus_pseudo_boxes_give_no_target(drawn, tmp_path, side, limit, large):
+    """Cars are 10.6 px wide, ships 9.6 px; a tile has four objects or none."""
+    settings = MUTDET.model_copy(update={"min_box_side": side, "boxes_per_tile": limit, "iterations": 1, "batch": 1})
+    facts = json.loads(_pretrain(drawn, tmp_path, settings).with_suffix(".json").read_text())
+    assert facts["objects"] == sum(len([name for name in names if name in large][:limit]) for names in drawn.names.values())
 
 
 def test_without_bfloat16_trainings_are_those_of_float32_and_say_so(drawn, tmp_path, no_bfloat16):

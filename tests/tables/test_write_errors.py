@@ -62,6 +62,19 @@ def test_the_umask_says_who_may_read_a_file(colleagues_read, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", WRITERS)
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_all_that_follows(tmp_path, monkeypatch, name):
+    path, synced, original = tmp_path / name, [], os.fsync
+
+    def fsync(descriptor):
+        synced.append((os.fstat(descriptor).st_ino, path.exists()))
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    WRITERS[name](path)
+    assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+
+
+@pytest.mark.parametrize("name", WRITERS)
 def test_a_file_that_may_not_grow(tmp_path, name):
     with small_files(64 << 10), pytest.raises(UserError, match=rf"{name}: cannot be written"):
         WRITERS[name](tmp_path / name)

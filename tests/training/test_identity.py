@@ -1,8 +1,10 @@
 """A training goes on from the state of the same training alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from drawn_tables import TINY, draw_tables
 
@@ -17,7 +19,7 @@ from mutdet.tables import tiles
 from mutdet.tables.read import read_table
 from mutdet.tables.write import write_table
 from mutdet.training.identity import training_identity
-from mutdet.training.objects import no_objects
+from mutdet.training.objects import PackedObjects, no_objects, pack
 from mutdet.training.tile_index import TileIndex
 
 LENGTH = {"iterations": 1, "batch": 2, "image_size": 96, "threads": 1}
@@ -34,10 +36,17 @@ def inverted(path: Path, count: int | None = None) -> Path:
     return path.with_name(f"inverted-{count}.parquet")
 
 
-def identity(paths: list[Path], kept: int | None = None, categories: tuple[str, ...] = ("car",), settings: FinetuneSettings = SETTINGS) -> str:
+def identity(
+    paths: list[Path],
+    kept: int | None = None,
+    categories: tuple[str, ...] = ("car",),
+    settings: FinetuneSettings = SETTINGS,
+    objects: PackedObjects | None = None,
+    weights: Sequence[Path] = (),
+) -> str:
     index = TileIndex.read(paths)
     index = index.keep([kept is None or number < kept for number in range(len(index))])
-    return training_identity(settings, index, no_objects(len(index)), categories, [])
+    return training_identity(settings, index, objects or no_objects(len(index)), categories, weights)
 
 
 def test_pixels_classes_and_settings_count(tmp_path: Path) -> None:
@@ -47,6 +56,34 @@ def test_pixels_classes_and_settings_count(tmp_path: Path) -> None:
     assert known != identity([path], categories=("car", "plane"))
     assert known != identity([path], settings=SETTINGS.model_copy(update={"seed": 1}))
     assert known == identity([path], settings=SETTINGS.model_copy(update={"checkpoint_minutes": 77.0}))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    [path] = draw_tables(tmp_path_factory.mktemp("drawn"), 3).tiles
+    return path
+
+
+@pytest.mark.parametrize("name", ["boxes", "labels", "embeddings", "ends"])
+def test_every_number_of_the_objects_counts(table: Path, name: str) -> None:
+    tile, random = np.array([0, 0, 2]), np.random.default_rng(0)
+    objects = pack(3, tile, random.uniform(10, 80, (3, 5)), random.integers(0, 4, 3), random.normal(size=(3, 8)))
+    assert identity([table], objects=objects) == identity([table], objects=replace(objects))
+    array = getattr(objects, name).copy()
+    array.flat[array.size // 2] += 1
+    assert identity([table], objects=objects) != identity([table], objects=replace(objects, **{name: array}))
+
+
+def test_every_byte_of_the_initial_weights_counts(table: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("backbone.safetensors", "detector.safetensors")]
+    for path in paths:
+        path.write_bytes(bytes(range(100)))
+    known = identity([table], weights=paths)
+    assert known == identity([table], weights=paths)
+    for path in paths:
+        path.write_bytes(bytes(range(99)) + b"!")
+        assert known != identity([table], weights=paths)
+        path.write_bytes(bytes(range(100)))
 
 
 def test_neither_shards_nor_tiles_that_are_not_used_count(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import signal
+from contextlib import ExitStack
 
+import numpy as np
 import pytest
 import torch
 from drawn_tables import draw_tables
@@ -13,6 +15,7 @@ from mutdet.settings.errors import UserError
 from mutdet.settings.training import TrainingSettings
 from mutdet.training.loop import Trainer
 from mutdet.training.pseudo_objects import read_pseudo_objects
+from mutdet.training.state import locked
 from mutdet.training.stopping import StoppedError
 from mutdet.training.tile_dataset import TileDataset
 from mutdet.training.tile_index import TileIndex
@@ -121,6 +124,47 @@ def test_parts_of_a_batch_add_up(dataset, tmp_path):
         results.append((weight.tolist(), [value for *_, value in book.rows]))
     assert results[1] == (pytest.approx(results[0][0], rel=1e-5), pytest.approx(results[0][1], rel=1e-5))
     assert results[2] == (pytest.approx(results[0][0], rel=1e-5), pytest.approx(results[0][1], rel=1e-5))
+
+
+def test_every_step_moves_weights_by_the_schedules_rate(dataset, tmp_path):
+    """Under a gradient that never changes a step of AdamW is as long as the learning rate, but for its epsilon of 1e-8."""
+    names, places = ("usual", "slow"), []
+    model = nn.ParameterDict({name: torch.zeros((), dtype=torch.float64) for name in names})
+
+    def note(_):
+        places.append([model[name].item() for name in names])
+
+    changes = {"epochs": None, "iterations": 20, "warmup_iterations": 2, "drops": [0.5, 0.75], "slow_factor": 0.5, "weight_decay": 0.0}
+    settings = SETTINGS.model_copy(update=changes)
+    Trainer(model, lambda *_: {"fit": -model["usual"] - model["slow"]}, ["slow"], dataset, settings, "test", note).run(tmp_path, "me")
+    lengths = np.diff(places, axis=0, prepend=0.0)
+    expected = 0.05 * np.array([1 / 3, 2 / 3, *[1.0] * 8, *[0.1] * 5, *[0.01] * 5])
+    np.testing.assert_allclose(lengths, np.stack([expected, 0.5 * expected], axis=1), rtol=1e-6)
+
+
+def test_random_numbers_of_a_tile_are_its_own_however_a_batch_is_cut(dataset, tmp_path):
+    def drawn(parts):
+        model, seen = _Model(), []
+
+        def losses(batch, generators):
+            seen.extend((tile_id, float(torch.rand((), generator=generator))) for tile_id, generator in zip(batch.tile_ids, generators, strict=True))
+            return {"fit": model.weight.sum()}
+
+        settings = SETTINGS.model_copy(update={"batch": 4, "accumulate": parts})
+        Trainer(model, losses, [], dataset, settings, "test").run(tmp_path / str(parts), "me")
+        return seen
+
+    numbers = drawn(1)
+    assert len(numbers) == len({number for _, number in numbers}) == 12
+    assert numbers == drawn(2)
+
+
+def test_a_state_that_another_training_still_holds_is_waited_for(dataset, tmp_path, monkeypatch):
+    """The other one lets go while this one sleeps between two looks at the lock."""
+    with ExitStack() as other:
+        other.enter_context(locked(tmp_path / "me"))
+        monkeypatch.setattr("mutdet.training.state.time.sleep", lambda seconds: other.close())
+        assert len(_run(dataset, tmp_path)[0]) > 0
 
 
 def test_finished_training_is_not_repeated(dataset, tmp_path):

@@ -67,6 +67,15 @@ def test_labels_become_boxes_of_their_class(drawn):
         assert [sorted(CATEGORIES)[label] for label in packed[number].labels] == drawn.names[tile_id]
 
 
+def test_labels_with_a_short_side_give_no_target(drawn):
+    """Cars are 10.6 px wide, ships 9.6 px; a side as short as the limit is not shorter."""
+    index = TileIndex.read(drawn.tiles)
+    packed = read_labelled_objects(index, sorted(CATEGORIES), [], 10.0)
+    assert len(packed.boxes) == sum(names.count("car") for names in drawn.names.values()) > 0
+    assert set(packed.labels.tolist()) == {sorted(CATEGORIES).index("car")}
+    assert len(read_labelled_objects(index, sorted(CATEGORIES), [], 99.0).boxes) == 0
+
+
 def test_ignored_categories_give_no_target_and_unknown_ones_an_error(drawn):
     index = TileIndex.read(drawn.tiles)
     packed = read_labelled_objects(index, ["ship"], ["car"], 0.0)
