@@ -17,11 +17,11 @@ from mutdet.reporting.charts import lines
 from mutdet.reporting.drawing import picture
 from mutdet.reporting.numbers import percent, thousands
 from mutdet.reporting.run_folder import RunFolder
+from mutdet.settings.embed import EmbedSettings
 from mutdet.settings.report import ReportSettings
 from mutdet.tables.read import read_table
 
 _BOX = ["cx", "cy", "w", "h", "angle"]
-_SURROUNDINGS = 1.5
 _GAP = 3
 
 
@@ -66,7 +66,7 @@ def _montage_blocks(run: RunFolder, variant: str, settings: ReportSettings) -> l
     sizes = np.bincount(category, minlength=1)
     largest = [int(c) for c in np.argsort(-sizes, kind="stable")[: settings.clusters] if sizes[c]]
     chosen = {c: _most_typical(np.flatnonzero(category == c), similarity, settings.crops) for c in largest}
-    crops = _crops(run, paths, np.concatenate([*chosen.values(), np.zeros(0, int)]), settings.crop_side)
+    crops = _crops(run, paths, np.concatenate([*chosen.values(), np.zeros(0, int)]), settings.crop_side, _enlarged(run, variant))
     strips = [_strip([crops[int(row)] for row in rows if int(row) in crops], c, sizes[c], similarity[category == c].mean()) for c, rows in chosen.items()]
     shown = [strip for strip in strips if strip is not None]
     return [
@@ -79,7 +79,14 @@ def _most_typical(rows: np.ndarray, similarity: np.ndarray, count: int) -> np.nd
     return rows[np.argsort(-similarity[rows], kind="stable")[:count]]
 
 
-def _crops(run: RunFolder, paths: Sequence[Path], rows: np.ndarray, side: int) -> dict[int, np.ndarray]:
+def _enlarged(run: RunFolder, variant: str) -> float:
+    """Factor on both sides of a box for the crops that the codebook's embeddings come from; the usual one where no note of it is left."""
+    codebook = run.settings("codebook", variant)
+    embed = run.settings("embed", codebook["embed"]) if codebook else None
+    return float(embed["enlarge"] if embed else EmbedSettings.model_fields["enlarge"].get_default())
+
+
+def _crops(run: RunFolder, paths: Sequence[Path], rows: np.ndarray, side: int, enlarge: float) -> dict[int, np.ndarray]:
     """Crops [side, side, 3] uint8 by row of the pseudo labels; each tile is decoded once."""
     objects = read_table(list(paths), ["tile_id", *_BOX]).take(pa.array(rows)).to_pylist()
     by_tile: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
@@ -90,7 +97,7 @@ def _crops(run: RunFolder, paths: Sequence[Path], rows: np.ndarray, side: int) -
     for tile_id, tile in run.tiles(tables, ["image"], list(by_tile)).items():
         image = normalised(decode_image(tile["image"], tile_id))
         boxes = torch.tensor([[found[name] for name in _BOX] for _, found in by_tile[tile_id]])
-        cut = rotated_crops(image, boxes, side, _SURROUNDINGS).permute(0, 2, 3, 1) * torch.tensor(STD) + torch.tensor(MEAN)
+        cut = rotated_crops(image, boxes, side, enlarge).permute(0, 2, 3, 1) * torch.tensor(STD) + torch.tensor(MEAN)
         crops.update(zip([row for row, _ in by_tile[tile_id]], cut.clamp(0, 255).byte().numpy(), strict=True))
     return crops
 

@@ -81,14 +81,17 @@ def _cell(row: Row, column: str) -> str:
 
 def _recall_blocks(evaluation: Sequence[Row], rows: Sequence[Row], baseline: str) -> list[Block]:
     wanted = {row["experiment"]: row for row in rows if row["epochs"] == 0 and row["recall_50"] is not None}
-    found = {(row["experiment"], row["threshold"]): row for row in evaluation if row["category"] == ALL and row["metric"].startswith("recall@")}
-    thresholds = sorted({threshold for _, threshold in found})
+    found: dict[tuple[str, float], list[float]] = defaultdict(list)
+    for row in evaluation:
+        if row["epochs"] == 0 and row["category"] == ALL and row["metric"].startswith("recall@") and row["recall"] is not None:
+            found[without_seed(row["experiment"]), row["threshold"]].append(row["recall"])
     if not wanted:
         return [Note("No detector was evaluated before fine-tuning (a finetune variant with epochs: 0), so there is no recall of pre-training alone.")]
+    thresholds = sorted({threshold for _, threshold in found})
     boxes = next(iter(wanted.values()))["recall_boxes"]
     cells = []
     for name, row in wanted.items():
-        values = [measured(row, "recall_50") if t == 0.5 else percent(found[name, t]["recall"]) if (name, t) in found else MISSING for t in thresholds]
+        values = [mean_and_spread(found[name, threshold]) for threshold in thresholds]
         cells.append([name, row["pretrain"] or MISSING, *values, gained(row, "recall_50") or MISSING])
     headers = ["experiment", "pre-training", *(f"IoU {threshold:g}" for threshold in thresholds), "gain"]
     meaning = f"share of the labelled objects that the {boxes} best boxes of each image cover"

@@ -1,6 +1,7 @@
 """Drawing of single shapes: bodies against exact areas, shadows against the sun."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely import contains_xy
@@ -8,6 +9,7 @@ from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
 from mutdet.data.scenes.canvas import Canvas
+from mutdet.data.scenes.draw import _label
 from mutdet.data.scenes.families import FAMILIES
 from mutdet.data.scenes.frame import Frame, rectangle
 from mutdet.data.scenes.noise import NoiseKind, make_bank, noise
@@ -75,6 +77,18 @@ def test_stock_refuses_overlaps_and_slivers() -> None:
     assert not stock.add(box(20, 8), 106, 10, 0.0), "a fifth of it visible"
     assert stock.add(box(20, 8), 98, 10, 0.0), "over half of it visible"
     assert len(stock.shapes) == 3
+
+
+@pytest.mark.parametrize(
+    ("x", "width", "difficulty"),
+    [(50.0, 10.0, 0), (50.0, 5.5, 0), (50.0, 4.5, 1), (95.0, 10.0, 0), (97.0, 10.0, 1)],
+    ids=["whole", "narrow", "thin", "a quarter cut off", "over a third cut off"],
+)
+@pytest.mark.parametrize("gsd", [1.0, 0.25])
+def test_thin_objects_and_those_cut_off_are_difficult(x: float, width: float, difficulty: int, gsd: float) -> None:
+    polygon, found = _label(box(20 * gsd, width * gsd).placed(x * gsd, 50 * gsd, 0.0), 100, gsd)
+    assert found == difficulty
+    np.testing.assert_allclose(np.ptp(polygon, axis=0), [min(20, 110 - x) + 1 / 3, width + 1 / 3], atol=1e-3)
 
 
 @settings(max_examples=50, deadline=None)

@@ -147,7 +147,18 @@ def test_random_depends_on_seed_but_not_on_shards(write_tiles: Callable[..., Pat
         run(BackboneFiles(tiles=tiles, output=tmp_path / f"b{number}.safetensors"), settings, Runtime())
         written.append((tmp_path / f"b{number}.safetensors").read_bytes())
     assert written[0] == written[1]
-    assert written[0] != written[2]
+    first, other = (load_backbone(tmp_path / f"b{number}.safetensors")[0].body.conv1.weight for number in (0, 2))
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("change", [{"calibration_tiles": 2}, {"calibration_size": 96}], ids=["tiles", "size"])
+def test_statistics_alone_follow_from_what_is_looked_at(write_tiles: Callable[..., Path], tmp_path: Path, change: dict[str, int]) -> None:
+    tiles, chosen = [write_tiles("tiles", [f"P{i}__64__0___0" for i in range(6)])], {"calibration_tiles": 4, "calibration_size": 64}
+    for name, settings in (("a", chosen), ("b", {**chosen, **change})):
+        run(BackboneFiles(tiles=tiles, output=tmp_path / name), RandomBackboneSettings(architecture="resnet18", **settings), Runtime())
+    first, other = (load_backbone(tmp_path / name)[0].body.state_dict() for name in "ab")
+    changed = {name for name, tensor in first.items() if not torch.equal(tensor, other[name])}
+    assert {name.rpartition(".")[2] for name in changed} == {"running_mean", "running_var"}
 
 
 def test_random_without_tiles_is_refused(write_tiles: Callable[..., Path], tmp_path: Path) -> None:

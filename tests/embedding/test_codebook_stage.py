@@ -62,6 +62,15 @@ def test_a_sample_is_enough_and_is_deterministic(write_embeddings: Callable, tmp
     assert min(clusters["mean_similarity"].to_pylist()) > 0.8
 
 
+@pytest.mark.parametrize("settings", [{"sample_rows": 8, "clusters": 8}, {"iterations": 1}], ids=["sample", "first centres"])
+def test_seed_draws_the_sample_and_the_first_centres(write_embeddings: Callable, tmp_path: Path, settings: dict[str, int]) -> None:
+    """Directions without groups: as many centres as sampled rows are these rows, and after one iteration on all rows centres are near the first ones."""
+    path = write_embeddings("e", objects(300)[0], np.random.default_rng(0).normal(size=(300, 24)))
+    books = [fit(tmp_path, [path], f"{seed}", SETTINGS.model_copy(update={**settings, "seed": seed})) for seed in (0, 1)]
+    first, other = (np.sort(load_file(book.output)["centres"], axis=0) for book in books)
+    assert np.abs(first - other).max() > 0.1
+
+
 def test_tensors(write_embeddings: Callable, tmp_path: Path) -> None:
     book = load_file(fit(tmp_path, [write_embeddings("e", *objects(100))]).output)
     shapes = {name: tensor.shape for name, tensor in book.items()}
@@ -126,6 +135,18 @@ def test_pseudo_labels_are_nearest_centres(write_embeddings: Callable, write_box
     assert table["category"].to_pylist() == cosines.argmax(1).tolist()
     np.testing.assert_allclose(table["similarity"].to_pylist(), cosines.max(1), atol=1e-5)
     assert table.select(["tile_id", "mask_id", "polygon", "score"]).equals(read_table(boxes, ["tile_id", "mask_id", "polygon", "score"]))
+
+
+def test_clusters_are_told_as_the_pseudo_labels_have_them(write_embeddings: Callable, write_boxes: Callable, tmp_path: Path) -> None:
+    keys, vectors = objects(500)
+    path = write_embeddings("e", keys, vectors)
+    files = fit(tmp_path, [path], settings=SETTINGS.model_copy(update={"sample_rows": 100}))
+    table = read_table(label(tmp_path, write_boxes("b", keys), path, files.output))
+    category, similarity = table["category"].to_numpy(), table["similarity"].to_numpy()
+    for row in read_table(files.cluster_table).to_pylist():
+        own = similarity[category == row["cluster"]]
+        assert (row["size"], row["share"]) == (len(own), pytest.approx(len(own) / 500))
+        assert (row["mean_similarity"], row["min_similarity"]) == (pytest.approx(own.mean()), pytest.approx(own.min()))
 
 
 def test_rows_in_memory_do_not_change_a_byte(write_embeddings: Callable, write_boxes: Callable, tmp_path: Path) -> None:

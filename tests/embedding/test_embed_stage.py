@@ -18,7 +18,7 @@ from mutdet.stages.embed import run
 from mutdet.tables.read import read_table
 from mutdet.tables.vectors import column_to_vectors
 
-SETTINGS = EmbedSettings(boxes="b", backbone="b", crop=32, batch=4)
+SETTINGS = EmbedSettings(boxes="b", backbone="b", crop=32, enlarge=1.25, batch=4)
 KEYS = [(tile, mask) for tile, count in (("A__64__0___0", 3), ("B__64__0___0", 6), ("D__64__0___0", 1)) for mask in range(count)]
 
 
@@ -55,7 +55,7 @@ def test_rows_are_the_boxes_and_vectors_those_of_a_plain_loop(write_tiles: Calla
     boxes = read_table(files.boxes).to_pylist()
     for row, found in zip(boxes, vectors(files.output), strict=True):
         box = torch.tensor([[row[name] for name in ("cx", "cy", "w", "h", "angle")]])
-        expected = network(rotated_crops(images[row["tile_id"]], box, 32, 1.5)).mean((2, 3))[0].numpy()
+        expected = network(rotated_crops(images[row["tile_id"]], box, 32, 1.25)).mean((2, 3))[0].numpy()
         np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4)
 
 

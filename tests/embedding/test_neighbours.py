@@ -23,15 +23,19 @@ def clouds(seed, count=60, apart=1.0):
     return vectors, categories, random.integers(0, 6, count)
 
 
-def test_one_neighbour_is_scikit_learns_image_by_image():
+@pytest.mark.parametrize("neighbours", [1, 4])
+def test_votes_are_scikit_learns_image_by_image(neighbours):
+    """scikit-learn's distance is 1 - cosine, so that votes of 1 + cosine are 2 less the distance."""
     vectors, categories, groups = clouds(0)
     centred = vectors - vectors.mean(0)
     predicted = np.empty_like(categories)
     for group in np.unique(groups):
         own = groups == group
-        predicted[own] = KNeighborsClassifier(1, metric="cosine").fit(centred[~own], categories[~own]).predict(centred[own])
+        predicted[own] = (
+            KNeighborsClassifier(neighbours, metric="cosine", weights=lambda distance: 2 - distance).fit(centred[~own], categories[~own]).predict(centred[own])
+        )
     expected = balanced_accuracy_score(categories, predicted)
-    assert neighbour_accuracy(vectors, categories, groups, 1) == pytest.approx(expected)
+    assert neighbour_accuracy(vectors, categories, groups, neighbours) == pytest.approx(expected)
 
 
 def test_clear_clouds_are_told_apart_and_shuffled_ones_are_not():
@@ -60,8 +64,9 @@ def test_boxes_are_those_of_the_labels_and_the_limit_is_nested(tmp_path):
     assert every.categories.tolist() == named
     for row, category in zip(every.rows, every.categories, strict=True):
         box = drawn.boxes[row["tile_id"]][row["mask_id"]]
-        np.testing.assert_allclose([row[name] for name in ("cx", "cy", "w", "h")], box[:4], atol=1e-3)
+        np.testing.assert_allclose([row[name] for name in ("cx", "cy", "w", "h", "angle")], box, atol=1e-3)
         assert drawn.names[row["tile_id"]][row["mask_id"]] == category
+    assert read_labelled_boxes(draw_tables(tmp_path / "tiny", 2, side=24).tiles, 9).rows == []  # their short sides are under 3 pixels
     few, fewer = (read_labelled_boxes(drawn.tiles, limit) for limit in (6, 3))
     keys = [{(row["tile_id"], row["mask_id"]) for row in found.rows} for found in (every, few, fewer)]
     assert keys[2] < keys[1] < keys[0]

@@ -38,7 +38,7 @@ def image_row(name, *splits):
 def label_rows(boxes, names):
     polygons = corners(boxes).reshape(-1, 8).tolist()
     return [
-        {"dataset": "toy", "image_id": name, "label_id": i, "polygon": polygon, "category": CATEGORIES[i % 3], "difficulty": (i % 5 == 0) * 2}
+        {"dataset": "toy", "image_id": name, "label_id": i, "polygon": polygon, "category": CATEGORIES[i % 3], "difficulty": (i % 5 == 0) * (1 + i % 2)}
         for i, (name, polygon) in enumerate(zip(names, polygons, strict=True))
     ]
 
@@ -88,6 +88,9 @@ def test_tables_in_tables_out(tables):
     }
     assert rows["voc07", None, "mean"]["ap"] == pytest.approx(1)
     assert rows["recall@100", 0.5, "all"]["recall"] == 1
+    # Of ten planes and ten ships in val two each are difficult, of either difficulty.
+    assert [rows["area", 0.5, name]["positives"] for name in ("plane", "ship", "mean")] == [8, 8, 16]
+    assert rows["recall@100", 0.5, "all"]["positives"] == 16
     assert {c for _, _, c in rows} == {"plane", "ship", "mean", "all"}
     assert pq.read_table(tables / "pr.parquet").schema.equals(curves.SCHEMA, check_metadata=True)
     content = json.loads((tables / "ap.json").read_text())
@@ -97,6 +100,22 @@ def test_tables_in_tables_out(tables):
     assert provenance["settings"]["experiment"] == "mutdet-25"
     assert (provenance["images"], provenance["labels"]) == (3, 20)
     assert len(read_class_detections(tables / "task1" / "Task1_plane.txt").scores) > 0
+
+
+def test_settings_decide_what_is_computed_and_shown(tmp_path):
+    """A ship that is found, one that is not, and a wrong box of which 60 % lie in a region to be ignored."""
+    boxes = np.array([[50.0, 50, 20, 10, 0], [150, 50, 20, 10, 0], [250, 50, 60, 40, 0]])
+    named = zip(label_rows(boxes, ["a"] * 3), ["ship", "ship", "dont-care"], strict=True)
+    write_table(tmp_path / "images.parquet", [image_row("a", "val")], images.SCHEMA)
+    write_table(tmp_path / "labels.parquet", [row | {"category": name, "difficulty": 0} for row, name in named], labels.SCHEMA)
+    found = np.array([boxes[0], [222, 50, 20, 10, 0]])
+    write_table(tmp_path / "detections.parquet", detection_rows(found, ["a", "a"], [0.75, 0.25], ["ship", "ship"]), detections.SCHEMA)
+    chosen = {"metrics": ["area"], "thresholds": [0.5, 0.6], "shown_thresholds": [0.6], "recall_boxes": 1, "recall_thresholds": [0.3], "ignore_share": 0.7}
+    evaluate(paths(tmp_path, output=tmp_path / "out.parquet", curves=tmp_path / "pr.parquet"), ignore_categories=["dont-care"], **chosen)
+    figures_of_ships = {key for key in figures(tmp_path / "out.parquet") if key[2] == "ship"}
+    assert figures_of_ships == {("area", 0.5, "ship"), ("area", 0.6, "ship"), ("recall@1", 0.3, "ship")}
+    points = [(row["threshold"], row["recall"], row["precision"], row["score"]) for row in pq.read_table(tmp_path / "pr.parquet").to_pylist()]
+    assert points == [(0.6, 0.5, 1.0, 0.75), (0.6, 0.5, 0.5, 0.25)]
 
 
 def test_two_runs_write_the_same_bytes(tables):
@@ -220,6 +239,12 @@ def evaluate_texts(folder):
 
 
 def test_list_with_byte_order_mark_and_image_without_object(texts):
+    assert evaluate_texts(texts)["voc12@0.5"] == {"ship": 1.0, "mean": 1.0}
+
+
+@pytest.mark.parametrize("difficulty", [1, 2])
+def test_a_difficult_object_that_is_not_found_is_not_missed(texts, difficulty):
+    (texts / "labelTxt" / "P1.txt").write_text(f"0 0 4 0 4 2 0 2 ship {difficulty}\n")
     assert evaluate_texts(texts)["voc12@0.5"] == {"ship": 1.0, "mean": 1.0}
 
 

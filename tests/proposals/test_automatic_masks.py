@@ -10,6 +10,7 @@ from mutdet.proposals.automatic_masks import AutomaticMasks
 from mutdet.proposals.candidates import packed
 from mutdet.proposals.decoders import FusedDecoder, StockDecoder
 from mutdet.proposals.mask import decode_mask, masks_of
+from mutdet.proposals.sam_generator import automatic_masks
 from mutdet.proposals.sam_weights import load_sam
 from mutdet.proposals.stock_masks import StockMasks
 from mutdet.proposals.working_memory import prompts_at_once
@@ -106,10 +107,12 @@ def test_prompts_without_a_stable_mask_beside_others(trained_sam, scene):
     assert 0 < len({mask.point for mask in ours}) < len({mask.point for mask in passing})
 
 
-def test_max_masks_keeps_the_highest_predicted_iou(tiny_vit_sam, make_tile):
-    image = make_tile(128, 128, 9)
-    every = masks_of(AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), SamSettings(**LOOSE)), image, "t")
-    some = masks_of(AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), SamSettings(**LOOSE, max_masks=2)), image, "t")
+@pytest.mark.parametrize("stock", [False, True], ids=["fast", "stock"])
+def test_max_masks_keeps_the_highest_predicted_iou(stock, tiny_vit_sam, make_tile):
+    image, region = make_tile(128, 128, 9), 5 * stock
+    every, some = (
+        masks_of(automatic_masks(tiny_vit_sam, SamSettings(**LOOSE, min_mask_region_area=region, max_masks=limit)), image, "t") for limit in (None, 2)
+    )
     assert len(every) > 2
     assert some == every[:2]
     assert [m.predicted_iou for m in every] == sorted((m.predicted_iou for m in every), reverse=True)
@@ -164,6 +167,34 @@ def test_crops_have_peaks_of_their_own(trained_sam, scene):
     assert len({mask.point for mask in masks}) > 10
 
 
+@pytest.fixture(scope="module")
+def doubled():
+    """A scene at twice the size that the small model sees, and where its objects are."""
+    drawn = draw_scene(SceneSettings(size=256), generator_for(0, "test_crops", 1))
+    return drawn.image.repeat(2, axis=0).repeat(2, axis=1), drawn.instances.repeat(2, axis=0).repeat(2, axis=1) > 0
+
+
+def peak_points(sam, image, **settings):
+    loose = SamSettings(points_per_side=0, pred_iou_thresh=0, stability_score_thresh=0, box_nms_thresh=1.0, decoder="fused", **settings)
+    return {mask.point for mask in masks_of(AutomaticMasks(sam, FusedDecoder(sam), loose), image, "t")}
+
+
+def test_peaks_of_a_tile_of_another_size_are_prompted_on_its_objects(trained_sam, doubled):
+    image, covered = doubled
+    points = peak_points(trained_sam, image, peaks=10)
+    on_objects = [covered[round(y), round(x)] for x, y in points]
+    assert len(points) == 10
+    assert np.mean(on_objects) >= 0.8  # with the weights of the package nine of ten
+
+
+def test_peaks_are_limited_in_number_and_height(trained_sam, doubled):
+    image, _ = doubled
+    few, many, none = (peak_points(trained_sam, image, **settings) for settings in ({"peaks": 3}, {"peaks": 10}, {"peaks": 10, "peak_thresh": 1.0}))
+    assert len(few) == 3
+    assert few < many
+    assert none == set()
+
+
 def test_memory_sets_the_number_of_prompts(tiny_vit_sam, make_tile, monkeypatch):
     image = make_tile(128, 128, 2)
     fixed = masks_of(AutomaticMasks(tiny_vit_sam, StockDecoder(tiny_vit_sam), SamSettings(**{**LOOSE, "points_per_batch": 2})), image, "t")
@@ -185,8 +216,9 @@ def test_tiles_encoded_together_have_the_masks_of_tiles_encoded_alone(model, req
         np.testing.assert_allclose([m.predicted_iou for m in found], [m.predicted_iou for m in alone], atol=1e-4)
 
 
-def test_small_regions_go_as_in_the_stock_generator(tiny_vit_sam, make_tile):
-    image, settings = make_tile(100, 128, 6), {**LOOSE, "min_mask_region_area": 30}
+@pytest.mark.parametrize("changed", [{}, {"stability_score_offset": 0.3}, {"crop_n_layers": 1}], ids=["plain", "offset", "crops"])
+def test_small_regions_go_as_in_the_stock_generator(changed, tiny_vit_sam, make_tile):
+    image, settings = make_tile(100, 128, 6), {**LOOSE, "min_mask_region_area": 30, **changed}
     ours = masks_of(StockMasks(tiny_vit_sam, SamSettings(**settings)), image, "t")
     assert our_records(ours) == {record for record in stock_records(tiny_vit_sam, image, **settings) if record[2]}
     assert ours

@@ -11,8 +11,9 @@ from shapely import MultiPoint, Polygon
 
 from mutdet.geometry.rotated_boxes import corners
 from mutdet.proposals.box_filters import FILTERS, kept_boxes
-from mutdet.proposals.mask import Region, decode_mask
+from mutdet.proposals.mask import Mask, Region, decode_mask
 from mutdet.proposals.mask_boxes import box_of_region, smallest_rectangle
+from mutdet.proposals.tile_boxes import boxes_of_tile
 from mutdet.settings.boxes import BoxesSettings
 
 
@@ -141,6 +142,15 @@ def test_each_filter_drops_and_counts_its_own(changed, kept, dropped):
     assert found.tolist() == kept
     assert {name: number for name, number in lost.items() if number} == dropped
     assert set(lost) == set(FILTERS)
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"), [({"max_area_share": 0.3}, 1), ({"max_area_share": 0.2}, 0), ({"min_area_share": 0.2}, 1), ({"min_area_share": 0.3}, 0)]
+)
+def test_shares_are_of_the_whole_tile(limit, kept):
+    """A quarter of a tile of 20 x 80 pixels."""
+    mask = Mask((20, 80), Region(5, 5, 40, 10, bytes([1]) * 400), 1.0, 1.0, (20.0, 10.0))
+    assert len(boxes_of_tile("t", {0: mask}, BoxesSettings(masks="m", **limit))[0]) == kept
 
 
 def test_equal_scores_keep_the_first():

@@ -19,9 +19,10 @@ def _generate(tile_id="t", image=IMAGE, **settings):
     return masks_of(RandomBoxesGenerator(RandomBoxesSettings(**{"count": 12, "longest": 60.0, **settings}), torch.device("cpu")), image, tile_id)
 
 
-def test_masks_are_the_drawn_rectangles():
-    drawn = random_boxes(12, 160, 100, (8.0, 60.0), generator_for(0, "masks", "t"))
-    masks = _generate()
+@pytest.mark.parametrize(("shortest", "longest"), [(8.0, 60.0), (30.0, 40.0)])
+def test_masks_are_the_drawn_rectangles(shortest, longest):
+    drawn = random_boxes(12, 160, 100, (shortest, longest), generator_for(0, "masks", "t"))
+    masks = _generate(shortest=shortest, longest=longest)
     assert len(masks) == 12
     for mask, box in zip(masks, drawn, strict=True):
         pixels = decode_mask(mask.size, mask.counts)

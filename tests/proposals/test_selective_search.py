@@ -48,6 +48,14 @@ def test_order_depends_on_the_tile_alone(image):
     assert {mask.bbox for mask in generate(image, "u")} == {mask.bbox for mask in first}
 
 
+@pytest.mark.parametrize(
+    "change", [{"strategy": "quality"}, {"base_k": 600}, {"step_k": 600}, {"sigma": 3.0}, {"seed": 1}], ids=lambda change: next(iter(change))
+)
+def test_every_setting_of_the_search_changes_what_is_found(change):
+    noisy = np.random.default_rng(0).integers(0, 256, (12, 12, 3)).repeat(4, axis=0).repeat(4, axis=1).astype(np.uint8)
+    assert generate(noisy, **change) != generate(noisy)
+
+
 def test_scores_fall_with_the_rank_and_limits_hold(image):
     masks = generate(image, max_proposals=5, min_side=10)
     assert len(masks) == 5

@@ -56,6 +56,14 @@ def test_gain_is_against_the_alike_row_without_pre_training() -> None:
     assert gains == {"none-10": None, "none-25": None, "mutdet-25": pytest.approx(0.4)}
 
 
+@pytest.mark.parametrize(
+    "fact", [{"dataset": "e"}, {"split": "test"}, {"fraction": 0.1}, {"epochs": 24}, {"iterations": 90}], ids=lambda fact: next(iter(fact))
+)
+def test_no_gain_over_a_row_of_other_data_or_length(fact: dict[str, Any]) -> None:
+    found = compare(rows("none", "none", 0.2, **fact) + rows("mutdet", "mutdet", 0.5))
+    assert [row["voc07_ap50_gain"] for row in found] == [None, None]
+
+
 def test_two_baselines_give_no_gain() -> None:
     found = compare(rows("none-a", "none", 0.1) + rows("none-b", "none", 0.2) + rows("mutdet", "mutdet", 0.5))
     assert all(row["voc07_ap50_gain"] is None for row in found)
@@ -109,6 +117,13 @@ def test_stage_writes_three_forms_of_the_same(evaluations: list[Path], tmp_path:
     assert lines[0].split(",") == comparison.SCHEMA.names
     assert len(lines) == 3
     assert (tmp_path / "main.tex").read_text().startswith(r"\begin{table}")
+
+
+def test_stage_takes_the_baseline_and_the_caption_that_are_set(evaluations: list[Path], tmp_path: Path) -> None:
+    settings = TablesSettings(experiments=["none-s0", "mutdet-s0"], baseline="mutdet", caption="Ships & planes")
+    run(TablesFiles(evaluations=evaluations, output=tmp_path / "main.parquet"), settings, Runtime())
+    assert read_table(tmp_path / "main.parquet")["voc07_ap50_gain"].to_pylist() == [pytest.approx(-0.3), None]
+    assert r"\caption{Ships \& planes}" in (tmp_path / "main.tex").read_text()
 
 
 def test_stage_names_experiments_without_evaluation(evaluations: list[Path], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import cv2
@@ -14,9 +15,12 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from mutdet.embedding.rotated_crops import rotated_crops
+from mutdet.reporting import cluster_pictures, results, trainings
 from mutdet.reporting.blocks import Charts, Gallery, Picture, Table
 from mutdet.reporting.charts import bars, histogram, lines
 from mutdet.reporting.chosen_tiles import choose
+from mutdet.reporting.cluster_pictures import clusters_section
 from mutdet.reporting.detection_pictures import detections_section
 from mutdet.reporting.drawing import GREEN, draw_masks, draw_outlines
 from mutdet.reporting.numbers import points
@@ -27,9 +31,9 @@ from mutdet.settings.base import Runtime
 from mutdet.settings.errors import UserError
 from mutdet.settings.report import ReportPageFiles, ReportSettings
 from mutdet.stages.report import run_page as report
-from mutdet.tables import boxes, evaluation, masks, tiles
+from mutdet.tables import boxes, detections, evaluation, masks, tiles
 from mutdet.tables.read import read_table
-from mutdet.tables.write import write_table
+from mutdet.tables.write import write_provenance, write_table
 
 STAGES = ["partition", "report", "masks", "boxes", "codebook", "pseudo_labels", "finetune", "detect", "evaluate", "benchmarks"]
 
@@ -89,6 +93,7 @@ def test_pictures_decode(make_run: Callable[[], Path]) -> None:
 def test_figures_of_the_run_are_shown(make_run: Callable[[], Path]) -> None:
     page = re.sub(r"base64,[^\"]+", "", render(make_run(), budgets={"masks": 20}))
     for text in (
+        "Masks of a tile (sam); mean 2.5",  # three on each of five tiles, none on the sixth
         "35.0 ± 7.1",  # none, two seeds
         "+15.0",  # mutdet over none
         "+50.0",  # recall before fine-tuning
@@ -137,6 +142,103 @@ def test_pictures_of_detections_show_one_of_the_seeds(make_run: Callable[[], Pat
         assert gallery.columns == ["labels", "none-0", "none-25-s0", "mutdet-0", "mutdet-25-s0"]
         assert "the first is shown" in gallery.caption
         assert all(len(row) == len(gallery.columns) for row in gallery.rows)
+
+
+def findings(run: Path) -> list[list[str]]:
+    """What is written below the pictures of the evaluated tiles: of labels, none-0, none-25-s0, mutdet-0, mutdet-25-s0."""
+    blocks = detections_section(RunFolder(run), ReportSettings(picture_side=64)).blocks
+    gallery = next(block for block in blocks if isinstance(block, Gallery) and "split val" in block.caption)
+    return [[picture.caption for picture in row] for row in gallery.rows]
+
+
+def change_detections(run: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    for path in run.glob("detect/*/detections.parquet"):
+        write_table(path, change(read_table(path).to_pylist()), detections.SCHEMA)
+
+
+def test_detections_are_judged_in_the_pixels_of_their_tile(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    known, path, place = findings(run), run / "partition" / "set" / "val" / "00-of-01.parquet", np.tile([100.0, 40.0], 4)
+    write_table(path, [{**row, "x": 100, "y": 40, "scale": 2.0} for row in read_table(path).to_pylist()], tiles.SCHEMA)
+    change_detections(run, lambda rows: [{**row, "polygon": np.array(row["polygon"]) / 2 + place} for row in rows])
+    assert findings(run) == known
+    assert all("found: 0" not in caption for row in known for caption in row)
+
+
+def test_detections_are_judged_by_class_and_the_best_are_shown(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    known = findings(run)
+    change_detections(run, lambda rows: rows + [{**row, "polygon": [1.0, 1, 3, 1, 3, 3, 1, 3], "score": row["score"] - 0.5} for row in rows])
+    assert findings(run) == known
+    others = {"car": "ship", "ship": "car", "object": "object"}
+    change_detections(run, lambda rows: [{**row, "category": others[row["category"]]} for row in rows])
+    classed = [2, 4]
+    for row, before in zip(findings(run), known, strict=True):
+        assert [caption if place not in classed else "found: 0 of 3" for place, caption in enumerate(before)] == row
+
+
+def test_crops_of_a_cluster_are_its_most_typical_objects(make_run: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run()
+    path = run / "pseudo_labels" / "k" / "set" / "00-of-01.parquet"
+    rows = [{**row, "similarity": 0.5 + number / 50} for number, row in enumerate(read_table(path).to_pylist())]
+    write_table(path, rows, read_table(path).schema)
+    cut: list[float] = []
+    monkeypatch.setattr(cluster_pictures, "rotated_crops", lambda image, boxes, *rest: cut.extend(boxes[:, 0].tolist()) or rotated_crops(image, boxes, *rest))
+    clusters_section(RunFolder(run), ReportSettings(crops=2))
+    # Five tiles hold an object of each of three clusters; the last two are nearest to the centres.
+    np.testing.assert_allclose(sorted(cut), sorted(row["cx"] for row in rows[-6:]), rtol=1e-6)
+
+
+def test_crops_of_a_cluster_show_what_the_backbone_saw(make_run: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    run, factors = make_run(), []
+    monkeypatch.setattr(cluster_pictures, "rotated_crops", lambda *given: factors.append(given[3]) or rotated_crops(*given))
+    clusters_section(RunFolder(run), ReportSettings())
+    write_provenance(run / "codebook" / "k" / "codebook.safetensors", settings={"embed": "wide"})
+    for name, enlarge in (("narrow", 1.0), ("wide", 2.0)):
+        write_provenance(run / "embed" / name / "set" / "00-of-01.parquet", settings={"enlarge": enlarge})
+    clusters_section(RunFolder(run), ReportSettings())
+    assert factors == [1.5] * (len(factors) // 2) + [2.0] * (len(factors) // 2)
+
+
+def test_recall_before_fine_tuning_is_a_mean_over_seeds_at_every_threshold(make_run: Callable[[], Path]) -> None:
+    run = make_run()
+    source = run / "evaluate" / "mutdet-0" / "evaluation.parquet"
+    rows = [{**row, "experiment": "mutdet-0-s1", "recall": row["recall"] + 0.2} for row in read_table(source).to_pylist()]
+    write_table(run / "evaluate" / "mutdet-0-s1" / "evaluation.parquet", rows, evaluation.SCHEMA)
+    table = next(block for block in results_section(RunFolder(run), ReportSettings()).blocks if isinstance(block, Table) and "recall" in block.caption)
+    shown = {row[0]: row[2:] for row in table.rows}
+    first, seconds = shown["none-0"], shown["mutdet-0"]
+    assert seconds[:2] == ["70.0 ± 14.1", "40.0 ± 14.1"]
+    assert "–" not in first[:2]
+
+
+@pytest.fixture
+def shown_lines(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, list[Any]]]:
+    """Curves that the charts of lines show, by caption and name."""
+    shown: dict[str, dict[str, list[Any]]] = {}
+
+    def record(curves: dict[str, list[Any]], caption: str, *labels: str, **options: bool) -> Picture:
+        shown[caption] = dict(curves)
+        return lines(curves, caption, *labels, **options)
+
+    for module in (results, trainings):
+        monkeypatch.setattr(module, "lines", record)
+    return shown
+
+
+def test_curves_are_precision_over_recall(make_run: Callable[[], Path], shown_lines: dict[str, dict[str, list[Any]]]) -> None:
+    results_section(RunFolder(make_run()), ReportSettings())
+    ((recall, precision),) = shown_lines["car: precision against recall at IoU 0.5"]["mutdet-25"]
+    np.testing.assert_allclose(recall, np.linspace(0, 0.8, 20), atol=1e-6)
+    np.testing.assert_allclose(precision, 1 - recall / 2, atol=1e-6)
+
+
+def test_terms_of_the_loss_are_added_up_over_layers(make_run: Callable[[], Path], shown_lines: dict[str, dict[str, list[Any]]]) -> None:
+    trainings.trainings_section(RunFolder(make_run()), ReportSettings())
+    terms = shown_lines["Fine-tuning mutdet-25-s0: terms of the loss, layers and branches added up"]
+    ((steps, values),) = terms["class"]
+    assert list(terms) == ["class"]
+    np.testing.assert_allclose(values, 5.0 / np.array(steps), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("difference", "written"), [(0.2, "+20.0"), (-0.2, "−20.0"), (-4e-4, "0.0"), (4e-4, "0.0"), (0.0, "0.0"), (-6e-4, "−0.1")])

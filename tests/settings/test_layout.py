@@ -135,7 +135,7 @@ def test_masks_depend_on_the_weights_that_they_load(tmp_path, monkeypatch):
 def test_a_training_of_several_processes_starts_with_torchrun():
     config = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
     small = {**config["pretrain"]["mutdet"], "batch": 8}
-    spreads = {"one": small, "two": {**small, "processes": 2, "threads": 3}, "spread": {**small, "processes": 4, "nodes": 2}}
+    spreads = {"one": small, "two": {**small, "processes": 2, "threads": 3}, "spread": {**small, "processes": 4, "threads": 3, "nodes": 2}}
     config["pretrain"].update(spreads)
     config["finetune"]["untouched"] = {"pretrain": "two", "epochs": 0, "processes": 2, "batch": 2}
     found = Layout(parse_config({**config, "runtime": {"device": "cuda"}}))
@@ -145,7 +145,41 @@ def test_a_training_of_several_processes_starts_with_torchrun():
     assert found.launcher("finetune", "untouched") == "mutdet"
     assert [found.gpus("pretrain", name) for name in (*spreads, "none")] == [1, 2, 4, 0]
     assert found.gpus("finetune", "untouched") == 0
-    assert found.threads("pretrain", "two") == 6
+    assert [found.threads("pretrain", name) for name in ("two", "spread")] == [6, 6]
+
+
+def test_the_split_that_is_detected_is_evaluated_with_its_data_sets_ignored_categories():
+    dataset = {**GIVEN, "splits": {"test": "all"}, "ignore_categories": ["buoy"]}
+    sections = {
+        "backbone": {"random": {"method": "random", "architecture": "resnet18"}},
+        "detectors": {"small": {"backbone": "resnet18"}},
+        "pretrain": {"none": {"method": "none", "backbone": "random", "detector": "small"}},
+        "finetune": {"untouched": {"pretrain": "none", "dataset": "set", "epochs": 0}},
+    }
+    found = Layout(parse_config({"run": "run", "datasets": {"set": dataset}, "detect": {"split": "test"}, **sections}))
+    evaluated = found.settings("evaluate", "untouched")
+    assert (evaluated.split, evaluated.ignore_categories) == ("test", ["buoy"])
+    assert [found.detect_tiles("untouched", shard) for shard in found.shards] == found.tiles("set", "test")
+
+
+def test_one_job_for_masks_and_boxes_has_the_settings_of_both():
+    filters = {"min_side": 7.0, "min_fill": 0.3, "nms_thresh": 0.4, "max_per_tile": 9}
+    found = demo(boxes={"together": {"masks": "sam_small", "keep_masks": False, **filters}})
+    settings = found.settings("masks_and_boxes", "together")
+    assert settings.masks == found.config.masks["sam_small"]
+    assert settings.model_dump(include=set(filters)) == filters
+
+
+def test_variants_read_the_data_sets_and_the_split_that_they_name():
+    more = {**LABELLED, "splits": {"train": "all", "val": "all"}}
+    taught = {**yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())["pretrain"]["mutdet"], "datasets": ["more"]}
+    probed = {"method": "byol", "datasets": ["scenes"], "probe_dataset": "more", "probe_split": "val"}
+    found = demo(datasets={"more": more}, backbone={"probed": probed}, pretrain={"taught": taught})
+    assert found.backbone_tiles("probed") == found.tiles("scenes", "unlabelled")
+    assert found.backbone_probe("probed") == found.tiles("more", "val")
+    inputs = found.pretrain_inputs("taught")
+    assert inputs["tiles"] == found.tiles("more", "unlabelled")
+    assert inputs["pseudo_labels"] == found.shards_of("pseudo_labels", "k32", ["more"])
 
 
 BARE = {"images": "images", "splits": {"unlabelled": "all"}}

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 from PIL import Image
 
 from mutdet.data import shard
@@ -86,6 +87,24 @@ def test_tiles_table(source):
         {"polygon": [5, 5, 15, 5, 15, 12, 5, 12], "category": "ship", "difficulty": 0},
         {"polygon": [25, 2, 45, 2, 45, 8, 25, 8], "category": "plane", "difficulty": 2},
     ]
+
+
+def test_settings_of_a_data_set_decide_its_tiles(tmp_path):
+    """At half the size windows begin at 0 and 20; of the ship 60 % lie in the first, all of it in the second."""
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    values = np.array([10, 20, 30, 40], np.uint16)[:, None, None] * np.full((60, 100), 257, np.uint16)
+    tifffile.imwrite(tmp_path / "images" / "P1.tif", values, photometric="minisblack", planarconfig="separate")
+    (tmp_path / "labels" / "P1.txt").write_text("68 10 88 10 88 20 68 20 ship 0\n")
+    chosen = {"scales": [0.5], "bands": (4, 2, 1), "stretch": "range", "pad_colour": (255, 0, 0), "label_fraction": 0.5}
+    found = rows(tiles(tmp_path, labelled(tmp_path, **chosen)))
+    assert [(row["x"], row["scale"]) for row in found] == [(0, 0.5), (20, 0.5)]
+    for row in found:
+        pixels = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_UNCHANGED)[..., ::-1]
+        assert (pixels[:30] == (40, 20, 10)).all()
+        assert (pixels[30:] == (255, 0, 0)).all()
+    ships = [[(item["polygon"], item["difficulty"]) for item in row["labels"]] for row in found]
+    assert ships == [[([34, 5, 44, 5, 44, 10, 34, 10], 2)], [([24, 5, 34, 5, 34, 10, 24, 10], 0)]]
 
 
 def test_ids_that_interleave_are_sorted(source):
