@@ -1,6 +1,7 @@
 """Probes on labels: a vote among neighbours of other images, on the crops that stage embed would take."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from drawn_tables import draw_tables
@@ -8,10 +9,14 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 from tiny_backbone import seeded_tiny_backbone
 
+from mutdet.embedding.label_probe import LabelProbe
 from mutdet.embedding.labelled_crops import embed_boxes, read_labelled_boxes
 from mutdet.embedding.neighbours import neighbour_accuracy
 from mutdet.settings.embed import EmbedSettings
 from mutdet.settings.errors import UserError
+from mutdet.settings.stages import STAGES
+from mutdet.tables import tiles
+from mutdet.tables.write import write_table
 
 SETTINGS = EmbedSettings(boxes="b", backbone="b", crop=32, batch=8)
 
@@ -75,3 +80,23 @@ def test_boxes_are_those_of_the_labels_and_the_limit_is_nested(tmp_path):
     chosen = [index for index, row in enumerate(every.rows) if (row["tile_id"], row["mask_id"]) in keys[1]]
     np.testing.assert_array_equal(vectors[chosen], part)
     assert embed_boxes(seeded_tiny_backbone(), drawn.tiles, read_labelled_boxes(drawn.tiles, 0), SETTINGS, torch.device("cpu")).shape == (0, 8)
+
+
+@pytest.mark.parametrize(("changed", "value"), [("probe_objects", 12), ("probe_neighbours", 5), ("crop_size", 48)])
+def test_the_probe_of_a_training_is_that_vote_with_its_settings(tmp_path, changed, value):
+    random = np.random.default_rng(0)  # names that crops do not tell, so that every vote is close
+    rows = pq.read_table(draw_tables(tmp_path, 8, side=96).tiles[0]).to_pylist()
+    for label in [label for row in rows for label in row["labels"]]:
+        label["category"] = str(random.choice(["car", "ship"]))
+    tables = [tmp_path / "named.parquet"]
+    write_table(tables[0], rows, tiles.SCHEMA)
+    figures = []
+    for values in ({}, {changed: value}):
+        settings = STAGES["backbone"].validate({"method": "byol", "crop_size": 32, "probe_objects": 24, "probe_neighbours": 2, **values})
+        boxes = read_labelled_boxes(tables, settings.probe_objects)
+        crops = EmbedSettings(boxes="b", backbone="b", crop=settings.crop_size)
+        vectors = embed_boxes(seeded_tiny_backbone(), tables, boxes, crops, torch.device("cpu"))
+        expected = neighbour_accuracy(vectors, boxes.categories, boxes.images, settings.probe_neighbours)
+        figures.append(LabelProbe(tables, settings, torch.device("cpu")).accuracy(seeded_tiny_backbone()))
+        assert figures[-1] == pytest.approx(expected)
+    assert figures[0] != figures[1]
