@@ -15,7 +15,11 @@ from mutdet.tables.write import write_table
 
 
 def run(files: TablesFiles, settings: TablesSettings, runtime: Runtime) -> None:
-    """Compare the experiments and write `<output>.parquet`, `.csv` and `.tex`."""
+    """Compare the experiments and write `<output>.parquet`, `.csv` and `.tex`.
+
+    Raises:
+        UserError: an experiment that the settings name is in none of the evaluations.
+    """
     evaluation = read_table(files.evaluations, EVALUATION_SCHEMA.names).to_pylist()
     wanted = set(settings.experiments)
     absent = sorted(wanted - {row["experiment"] for row in evaluation})

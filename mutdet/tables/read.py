@@ -45,7 +45,11 @@ def _damage_of(path: Path) -> Iterator[None]:
 
 
 def read_table(paths: Path | Sequence[Path], columns: Sequence[str] | None = None) -> pa.Table:
-    """Whole tables, one below the other in the order given."""
+    """Whole tables, one below the other in the order given.
+
+    Raises:
+        UserError: no table is given, or one is missing, incomplete or damaged, or lacks a column.
+    """
     paths = [paths] if isinstance(paths, Path) else paths
     if not paths:
         raise UserError("no table given", remedy="name at least one Parquet file")
@@ -58,7 +62,11 @@ def read_table(paths: Path | Sequence[Path], columns: Sequence[str] | None = Non
 
 
 def iterate_batches(paths: Path | Sequence[Path], columns: Sequence[str] | None = None, rows: int = 4096) -> Iterator[pa.RecordBatch]:
-    """Tables batch by batch in key order; memory holds one row group and one batch."""
+    """Tables batch by batch in key order; memory holds one row group and one batch.
+
+    Raises:
+        UserError: a table is missing, incomplete or damaged, or lacks a column.
+    """
     for path in [paths] if isinstance(paths, Path) else paths:
         file = open_table(path, columns or ())
         with _damage_of(path):
@@ -66,7 +74,11 @@ def iterate_batches(paths: Path | Sequence[Path], columns: Sequence[str] | None 
 
 
 def iterate_row_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
-    """A table one row group at a time; unlike batches over a whole file, nothing of earlier groups stays in memory."""
+    """A table one row group at a time; unlike batches over a whole file, nothing of earlier groups stays in memory.
+
+    Raises:
+        UserError: the table is missing, incomplete or damaged, or lacks a column.
+    """
     file = open_table(path, columns)
     for number in range(file.num_row_groups):
         with _damage_of(path):
@@ -75,7 +87,11 @@ def iterate_row_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
 
 
 def iterate_rows(paths: Path | Sequence[Path], columns: Sequence[str] | None = None, rows: int = 16) -> Iterator[dict[str, Any]]:
-    """Rows as dictionaries; meant for tables of tiles, not for millions of rows."""
+    """Rows as dictionaries; meant for tables of tiles, not for millions of rows.
+
+    Raises:
+        UserError: a table is missing, incomplete or damaged, or lacks a column.
+    """
     for path in [paths] if isinstance(paths, Path) else paths:
         for batch in iterate_batches(path, columns, rows):
             with _damage_of(path):
@@ -86,7 +102,10 @@ def iterate_rows(paths: Path | Sequence[Path], columns: Sequence[str] | None = N
 class RandomReader:
     """Single rows by position over several Parquet files; decodes one row group per access.
 
-    Files open in the process that reads, so that a reader can be sent to worker processes.
+    Files open in the process that reads, once each, so that a reader can be sent to worker processes.
+
+    Raises:
+        UserError: a table is missing, incomplete or damaged, here or when a row is read.
     """
 
     def __init__(self, paths: Sequence[Path], columns: Sequence[str] | None = None) -> None:
@@ -113,9 +132,13 @@ class RandomReader:
         number = bisect_right(self._ends, position)
         file_index, group, count = self._groups[number]
         if self._cached is None or self._cached[0] != number:
-            file = self._open.setdefault(file_index, pq.ParquetFile(self._paths[file_index], pre_buffer=False))
             with _damage_of(self._paths[file_index]):
-                self._cached = (number, file.read_row_group(group, self._columns))
+                self._cached = (number, self._file(file_index).read_row_group(group, self._columns))
         start = position - (self._ends[number] - count)
         with _damage_of(self._paths[file_index]):
             return self._cached[1].slice(start, 1).to_pylist()[0]
+
+    def _file(self, index: int) -> pq.ParquetFile:
+        if index not in self._open:
+            self._open[index] = open_table(self._paths[index])
+        return self._open[index]

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mutdet.settings.errors import UserError
-from mutdet.tables import embeddings, tiles
+from mutdet.tables import embeddings, read, tiles
 from mutdet.tables.read import RandomReader, iterate_row_groups, iterate_rows, open_table, read_table
 from mutdet.tables.vectors import column_to_vectors, vectors_to_column
 from mutdet.tables.write import TableWriter, write_table
@@ -76,6 +76,21 @@ def test_random_reader_finds_rows_over_several_files(tmp_path):
     assert [reader[i]["tile_id"] for i in (49, 0, 19, 20, 16)] == [ROWS[i]["tile_id"] for i in (49, 0, 19, 20, 16)]
     with pytest.raises(IndexError):
         reader[50]
+
+
+def test_random_reader_opens_each_file_once_and_names_one_that_is_gone(tmp_path, monkeypatch):
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for path in paths:
+        write_tiles(path, [ROWS])
+    reader, gone = RandomReader(paths), RandomReader(paths)
+    opened = []
+    original = read.open_table
+    monkeypatch.setattr(read, "open_table", lambda path: opened.append(path) or original(path))
+    assert [reader[i]["tile_id"] for i in (0, 40, 60, 20, 90)] == [ROWS[i % 50]["tile_id"] for i in (0, 40, 60, 20, 90)]
+    assert opened == paths
+    paths[1].unlink()
+    with pytest.raises(UserError, match=r"b\.parquet: table is missing"):
+        gone[60]
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5])

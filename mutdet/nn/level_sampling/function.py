@@ -26,7 +26,11 @@ class CompiledForm:
 
 
 def sample_by(form: CompiledForm, values: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """Sample with first derivatives; arguments and result as for `mutdet.nn.level_sampling.choice.sample_levels`."""
+    """Sample with first derivatives; arguments and result as for `mutdet.nn.level_sampling.choice.sample_levels`.
+
+    Raises:
+        ValueError: values or locations do not have these levels.
+    """
     if [locations.shape[3], values.shape[1]] != [len(shapes), sum(rows * columns for rows, columns in shapes)]:
         raise ValueError(f"levels of {list(shapes)} do not fit {values.shape[1]} values and locations in {locations.shape[3]} levels")
     result: Tensor = _Sampling.apply(form, values.contiguous(), shapes, locations.contiguous(), weights.contiguous())
