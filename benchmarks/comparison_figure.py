@@ -4,7 +4,7 @@ cd docs/results; python ../../benchmarks/comparison_figure.py --table ships=tabl
     --table "ships, 100 %"=tables/hrsc_all_labels.csv --table thermal=tables/hituav_close_ten_percent.csv \\
     --table "thermal, again"=tables/hituav_close_again.csv --table "thermal, longer"=tables/hituav_close_long_pretraining.csv \\
     --table "thermal, second"=tables/hituav_close_long_pretraining_second.csv \\
-    --table "thermal, short"=tables/hituav_close_short.csv --table "thermal, 100 %"=tables/hituav_close_all_labels_second.csv \\
+    --table "thermal, short"=tables/hituav_close_short.csv --table "thermal, 100 %"=tables/hituav_close_all_labels.csv \\
     --output figures/comparison.svg
 
 Reads the CSV files that stage `tables` writes; bars are one deviation over fine-tuning seeds to either side. A panel is empty where a table has no such rows.
