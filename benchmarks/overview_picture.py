@@ -23,8 +23,11 @@ from mutdet.settings.report import ReportSettings
 
 
 def first_gallery(blocks: Sequence[Block]) -> Gallery:
-    """The first gallery of a section; a run that has none has not ended."""
-    return next(block for block in blocks if isinstance(block, Gallery))
+    """The first gallery of a section."""
+    found = [block for block in blocks if isinstance(block, Gallery)]
+    if not found:
+        raise SystemExit("the run holds no tiles, boxes or evaluated detections to show; let it end first")
+    return found[0]
 
 
 def pixels(picture: Picture) -> np.ndarray:
@@ -45,9 +48,10 @@ def main() -> None:
     stages, detections = (first_gallery(section(run, settings).blocks) for section in (proposals_section, detections_section))
     shown = [number for number, column in enumerate(detections.columns) if column in ("labels", *given.experiment)]
     of_stages = dict(zip(stages.names, stages.rows, strict=True))
-    rows = [[*of_stages[tile_id], *(row[number] for number in shown)] for tile_id, row in zip(detections.names, detections.rows, strict=True)]
+    found = dict(zip(detections.names, detections.rows, strict=True))
+    labels = {tile["tile_id"]: len(tile["labels"]) for tiles in run.chosen_tiles().values() for tile in tiles}
+    rows = [[*of_stages[tile_id], *(found[tile_id][number] for number in shown)] for tile_id in sorted(found, key=lambda one: -labels[one])[: given.tiles]]
     columns = [*stages.columns, *(detections.columns[number] for number in shown)]
-    rows = sorted(rows, key=lambda row: -int(row[columns.index("labels")].caption.rpartition(" ")[2]))[: given.tiles]
     mpl.rcParams["font.size"] = 7
     figure = Figure(figsize=(given.side * len(columns) / 200, given.side * 1.12 * len(rows) / 200), dpi=200, layout="constrained")
     for line, row in zip(figure.subplots(len(rows), len(columns), squeeze=False), rows, strict=True):
