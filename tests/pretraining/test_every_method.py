@@ -103,12 +103,12 @@ def test_negatives_of_other_processes_are_gathered_only_where_asked_for(name, pl
 
 
 @pytest.mark.parametrize(("name", "kind"), TOGETHER)
-def test_overfits_two_tiles(name, kind):
+def test_overfits_four_tiles(name, kind):
     method = build(name, kind)
     optimiser = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=2e-3)
     start = None
     for step in range(25):
-        losses = losses_of(method, [3, 2])
+        losses = losses_of(method, [3, 2, 4, 1])
         total = sum(losses.values())
         optimiser.zero_grad(set_to_none=True)
         total.backward()
